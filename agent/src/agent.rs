@@ -1,0 +1,185 @@
+//! One agent: a ledger, an engine, a session and a cleanup, wired together.
+//!
+//! A process has one, or thousands with the simulated runtime. Everything that reaches outside comes in through
+//! [`Setup`], so a simulation runs the same agent over its own network, clock and runtime.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use berth_process::backoff::Backoff;
+use berth_process::clock::Clock;
+use berth_process::entropy::Entropy;
+use berth_process::shutdown::{OnError, Shutdown};
+use berth_process::token::Signer;
+
+use crate::cleanup::{self, Cleanup};
+use crate::definition::Interner;
+use crate::engine::{self, Engine};
+use crate::inventory::{Declared, Inventory};
+use crate::ledger::{self, Ledger, Store};
+use crate::metrics::Metrics;
+use crate::presence::Presence;
+use crate::report::Outbox;
+use crate::runtime::{Host, Runtime};
+use crate::session::{self, Channels, Session};
+use crate::task::hooks::image::{Images, PullBehavior};
+
+/// How an agent behaves.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Addresses of controllers, `host:port`.
+    pub controllers: Vec<String>,
+    /// What the operator says of the instance.
+    pub declared: Declared,
+    /// Between SIGTERM and SIGKILL when the task definition does not say.
+    pub stop_timeout: Duration,
+    /// Containers that are created and started at a time.
+    pub launch_concurrency: usize,
+    /// Images that are pulled at a time.
+    pub pull_concurrency: usize,
+    /// When an image is pulled.
+    pub pull_behavior: PullBehavior,
+    /// How long a task waits for resources that others still hold.
+    pub admission_timeout: Duration,
+    /// How often everything is compared with the runtime.
+    pub resync_period: Option<Duration>,
+    /// How long reports gather before they are sent.
+    pub report_delay: Duration,
+    /// When things are cleaned up.
+    pub cleanup: cleanup::Options,
+}
+
+/// Makes the runtime of the instance with this id.
+pub type MakeRuntime = Box<dyn FnOnce(&str) -> Arc<dyn Runtime> + Send>;
+
+/// What an agent is made of.
+pub struct Setup {
+    /// How it behaves.
+    pub options: Options,
+    /// Where it keeps its ledger.
+    pub store: Box<dyn Store>,
+    /// What runs its containers.
+    pub runtime: MakeRuntime,
+    /// How it reaches controllers.
+    pub channels: Arc<Channels>,
+    /// How it signs its requests.
+    pub signer: Signer,
+    /// Definitions that it shares with the other agents of the process.
+    pub interner: Arc<Interner>,
+    /// The present.
+    pub clock: Clock,
+    /// Chance.
+    pub entropy: Entropy,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Where sessions are counted.
+    pub presence: Arc<Presence>,
+}
+
+/// An agent that runs.
+#[derive(Clone)]
+pub struct Agent {
+    /// The id that the instance has for ever.
+    pub instance_id: String,
+    /// Talks to its engine.
+    pub engine: engine::Handle,
+}
+
+/// Starts an agent: it adopts what runs, and from then on keeps a session. It waits for the runtime as long as it
+/// takes. It ends with the shutdown; containers keep running.
+pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::Error> {
+    let Setup { options, store, runtime, channels, signer, interner, clock, entropy, metrics, presence } =
+        setup;
+    let (ledger, remembered) = Ledger::open(store, interner, &entropy).await?;
+    let ledger = Arc::new(ledger);
+    let instance_id = ledger.instance_id().to_owned();
+    let runtime = runtime(&instance_id);
+    let inventory = Inventory::new(&options.declared, &host(&*runtime, &entropy).await);
+    let images = Images::new(
+        options.pull_behavior,
+        options.pull_concurrency,
+        runtime.clone(),
+        ledger.clone(),
+        clock.clone(),
+        remembered.images,
+    );
+    let outbox = Arc::new(Outbox::default());
+    let engine_parts = engine::Parts {
+        runtime: runtime.clone(),
+        ledger: ledger.clone(),
+        reports: remembered.reports,
+        images: images.clone(),
+        outbox: outbox.clone(),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+        metrics: metrics.clone(),
+    };
+    let (engine, handle) = Engine::adopt(engine_options(&options, &inventory), engine_parts).await;
+    engine.start(shutdown);
+    let cleanup = Cleanup::new(
+        options.cleanup,
+        runtime.clone(),
+        images,
+        handle.clone(),
+        clock.clone(),
+        metrics.clone(),
+    );
+    shutdown.spawn("cleanup", OnError::Shutdown, cleanup.run(shutdown.token().clone()));
+    let session = Session::new(session::Parts {
+        controllers: options.controllers,
+        channels,
+        signer,
+        inventory,
+        report_delay: options.report_delay,
+        ledger,
+        engine: handle.clone(),
+        outbox,
+        runtime,
+        entropy,
+        metrics,
+        presence,
+        shutdown: shutdown.clone(),
+    });
+    shutdown.spawn("session", OnError::Shutdown, session.run());
+    Ok(Agent { instance_id, engine: handle })
+}
+
+fn engine_options(options: &Options, inventory: &Inventory) -> engine::Options {
+    engine::Options {
+        capacity: inventory.capacity.clone(),
+        stop_timeout: options.stop_timeout,
+        launch_concurrency: options.launch_concurrency,
+        admission_timeout: options.admission_timeout,
+        resync_period: options.resync_period,
+    }
+}
+
+async fn host(runtime: &dyn Runtime, entropy: &Entropy) -> Host {
+    let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(5), entropy.clone());
+    loop {
+        match runtime.host().await {
+            Ok(host) => return host,
+            Err(error) => tracing::warn!(error = %error, "waiting for the container runtime"),
+        }
+        tokio::time::sleep(backoff.next_delay()).await;
+    }
+}
+
+// === impl Options ===
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            controllers: Vec::new(),
+            declared: Declared { cluster: "default".to_owned(), ..Declared::default() },
+            stop_timeout: Duration::from_secs(30),
+            launch_concurrency: 16,
+            pull_concurrency: 4,
+            pull_behavior: PullBehavior::Default,
+            admission_timeout: Duration::from_secs(5 * 60),
+            resync_period: Some(crate::limits::RESYNC_PERIOD),
+            report_delay: Duration::from_millis(20),
+            cleanup: cleanup::Options::default(),
+        }
+    }
+}

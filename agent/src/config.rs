@@ -1,0 +1,251 @@
+//! The configuration of the agent process: file, then environment, then flags; the later one wins.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use berth_process::config::NonZeroDuration;
+use serde::{Deserialize, Serialize};
+
+use crate::task::hooks::image::PullBehavior;
+use crate::{agent, cleanup, inventory};
+
+mod flags;
+
+pub use flags::Flags;
+
+/// What runs the containers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum RuntimeKind {
+    /// Docker.
+    #[default]
+    Docker,
+    /// Nothing: containers are simulated, and so are as many instances as are wanted.
+    Sim,
+}
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// `agent.json` of `berth init`.
+    pub identity: PathBuf,
+    /// Addresses of controllers, `HOST:PORT`.
+    pub controllers: Vec<String>,
+    /// Where the ledger lives. The simulated runtime needs none.
+    pub data_dir: PathBuf,
+    /// Cluster that the instance joins.
+    pub cluster: String,
+    /// Availability zone. Simulated instances take turns when there are several.
+    pub zones: Vec<String>,
+    /// Custom attributes.
+    pub attributes: BTreeMap<String, String>,
+    /// Name of the host; its own when empty.
+    pub host_name: String,
+    /// CPU units of the instance; the host's when absent.
+    pub cpu_units: Option<u32>,
+    /// Memory of the instance; the host's when absent.
+    pub memory_mib: Option<u32>,
+    /// CPU units that the host keeps for itself.
+    pub reserve_cpu_units: u32,
+    /// Memory that the host keeps for itself.
+    pub reserve_memory_mib: u32,
+    /// TCP ports that the host keeps for itself.
+    pub reserve_ports: Vec<u16>,
+    /// UDP ports that the host keeps for itself.
+    pub reserve_ports_udp: Vec<u16>,
+    /// What runs the containers.
+    pub runtime: RuntimeKind,
+    /// Address of Docker.
+    pub docker_host: String,
+    /// Simulated instances in this process.
+    pub sim_count: usize,
+    /// How long a simulated container takes to start.
+    pub sim_start_latency_ms: u64,
+    /// When an image is pulled.
+    pub image_pull_behavior: PullBehavior,
+    /// Images that are pulled at a time.
+    pub pull_concurrency: usize,
+    /// Containers that are created and started at a time.
+    pub launch_concurrency: usize,
+    /// Between SIGTERM and SIGKILL when the task definition does not say.
+    pub stop_timeout: NonZeroDuration,
+    /// How long a task waits for resources that others still hold.
+    pub admission_timeout: NonZeroDuration,
+    /// How long reports gather before they are sent.
+    pub report_delay: NonZeroDuration,
+    /// How long a dead container is kept.
+    pub container_cleanup_wait: NonZeroDuration,
+    /// How often unused images are looked for.
+    pub image_cleanup_interval: NonZeroDuration,
+    /// How long an unused image is kept.
+    pub image_minimum_age: NonZeroDuration,
+    /// Images that are removed at a time.
+    pub images_per_cleanup: usize,
+    /// How full the disk may be before things are cleaned up early.
+    pub disk_pressure_percent: u64,
+    /// Where metrics and health are served.
+    pub ops_listen: SocketAddr,
+    /// Gets the bound addresses once the agent runs.
+    pub ready_file: Option<PathBuf>,
+    /// What is logged.
+    pub log: String,
+    /// Logs are lines of JSON.
+    pub log_json: bool,
+    /// Where spans are sent.
+    pub otlp_endpoint: Option<String>,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// Everything that is wrong with it; empty when nothing is.
+    #[must_use]
+    pub fn mistakes(&self) -> Vec<String> {
+        let is_sim = self.runtime == RuntimeKind::Sim;
+        let address = |text: &str| {
+            text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+        };
+        let bad: Vec<_> = self.controllers.iter().filter(|text| !address(text)).cloned().collect();
+        let checks = [
+            (self.identity.as_os_str().is_empty(), "identity: the path of agent.json is needed".to_owned()),
+            (self.controllers.is_empty(), "controllers: at least one HOST:PORT is needed".to_owned()),
+            (!bad.is_empty(), format!("controllers: not HOST:PORT: {}", bad.join(", "))),
+            (!is_sim && self.data_dir.as_os_str().is_empty(), "data-dir: a directory is needed".to_owned()),
+            (!is_sim && self.zones.len() > 1, "zone: an instance is in one zone".to_owned()),
+            (!is_sim && self.sim_count != 1, "sim-count: only with runtime sim".to_owned()),
+            (self.sim_count == 0, "sim-count: at least 1".to_owned()),
+            (self.launch_concurrency == 0, "launch-concurrency: at least 1".to_owned()),
+            (self.pull_concurrency == 0, "pull-concurrency: at least 1".to_owned()),
+            (!(1..=100).contains(&self.disk_pressure_percent), "disk-pressure-percent: 1 to 100".to_owned()),
+            (self.cluster.is_empty(), "cluster: a name is needed".to_owned()),
+        ];
+        checks.into_iter().filter(|(is_wrong, _)| *is_wrong).map(|(_, mistake)| mistake).collect()
+    }
+
+    /// How the agent with this number behaves.
+    #[must_use]
+    pub fn options(&self, number: usize) -> agent::Options {
+        agent::Options {
+            controllers: self.controllers.clone(),
+            declared: self.declared(number),
+            stop_timeout: self.stop_timeout.get(),
+            launch_concurrency: self.launch_concurrency,
+            pull_concurrency: self.pull_concurrency,
+            pull_behavior: self.image_pull_behavior,
+            admission_timeout: self.admission_timeout.get(),
+            // A simulated runtime cannot miss an event.
+            resync_period: (self.runtime == RuntimeKind::Docker).then_some(crate::limits::RESYNC_PERIOD),
+            report_delay: self.report_delay.get(),
+            cleanup: cleanup::Options {
+                container_wait: self.container_cleanup_wait.get(),
+                image_interval: self.image_cleanup_interval.get(),
+                image_minimum_age: self.image_minimum_age.get(),
+                images_per_cycle: self.images_per_cleanup,
+                disk_pressure_percent: self.disk_pressure_percent,
+            },
+        }
+    }
+
+    fn declared(&self, number: usize) -> inventory::Declared {
+        let zone = self.zones.get(number % self.zones.len().max(1)).cloned();
+        let host_name = if self.host_name.is_empty() { own_name() } else { self.host_name.clone() };
+        let host_name = if self.sim_count > 1 { format!("{host_name}-{number}") } else { host_name };
+        inventory::Declared {
+            cluster: self.cluster.clone(),
+            host_name,
+            zone,
+            attributes: self.attributes.clone(),
+            cpu_units: self.cpu_units,
+            memory_mib: self.memory_mib,
+            reserved_cpu_units: self.reserve_cpu_units,
+            reserved_memory_mib: self.reserve_memory_mib,
+            reserved_ports: self.reserve_ports.iter().copied().collect::<BTreeSet<_>>(),
+            reserved_ports_udp: self.reserve_ports_udp.iter().copied().collect(),
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let (agent, cleanup) = (agent::Options::default(), cleanup::Options::default());
+        let duration = |duration: Duration| NonZeroDuration::new(duration).expect("a default is above zero");
+        Self {
+            identity: PathBuf::new(),
+            controllers: Vec::new(),
+            data_dir: PathBuf::new(),
+            cluster: "default".to_owned(),
+            zones: Vec::new(),
+            attributes: BTreeMap::new(),
+            host_name: String::new(),
+            cpu_units: None,
+            memory_mib: None,
+            reserve_cpu_units: 0,
+            reserve_memory_mib: 0,
+            // SSH, Docker, and what the ECS agent keeps.
+            reserve_ports: vec![22, 2375, 2376, 51678, 51679, 51680],
+            reserve_ports_udp: Vec::new(),
+            runtime: RuntimeKind::Docker,
+            docker_host: "unix:///var/run/docker.sock".to_owned(),
+            sim_count: 1,
+            sim_start_latency_ms: 0,
+            image_pull_behavior: agent.pull_behavior,
+            pull_concurrency: agent.pull_concurrency,
+            launch_concurrency: agent.launch_concurrency,
+            stop_timeout: duration(agent.stop_timeout),
+            admission_timeout: duration(agent.admission_timeout),
+            report_delay: duration(agent.report_delay),
+            container_cleanup_wait: duration(cleanup.container_wait),
+            image_cleanup_interval: duration(cleanup.image_interval),
+            image_minimum_age: duration(cleanup.image_minimum_age),
+            images_per_cleanup: cleanup.images_per_cycle,
+            disk_pressure_percent: cleanup.disk_pressure_percent,
+            ops_listen: SocketAddr::from(([127, 0, 0, 1], 7411)),
+            ready_file: None,
+            log: "info".to_owned(),
+            log_json: false,
+            otlp_endpoint: None,
+        }
+    }
+}
+
+fn own_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map(|name| name.trim().to_owned())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        let config =
+            Config { controllers: vec!["nowhere".to_owned()], launch_concurrency: 0, ..Config::default() };
+        let mistakes = config.mistakes().join("\n");
+        for name in ["identity", "not HOST:PORT: nowhere", "data-dir", "launch-concurrency"] {
+            assert!(mistakes.contains(name), "{name} is missing in {mistakes}");
+        }
+    }
+
+    #[test]
+    fn simulated_instances_take_turns_in_the_zones() {
+        let zones = ["a", "b"].map(str::to_owned).to_vec();
+        let config = Config { runtime: RuntimeKind::Sim, zones, sim_count: 3, ..Config::default() };
+        let zones: Vec<_> = (0..3).filter_map(|number| config.options(number).declared.zone).collect();
+        assert_eq!(zones, ["a", "b", "a"]);
+    }
+
+    #[test]
+    fn the_defaults_survive_a_file() {
+        let text = toml_of(&Config::default());
+        assert!(text.contains("stop_timeout"), "{text}");
+    }
+
+    fn toml_of(config: &Config) -> String {
+        serde_json::to_string(config).expect("it has only plain values")
+    }
+}

@@ -1,0 +1,140 @@
+//! One container on its way up: its image, its creation, its start.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use berth_model::task::step::Action;
+use berth_proto::ecs::v1 as ecs;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{Answer, CREATE, Operator, PULL, START, VOLUME};
+use crate::runtime::{self, Error, Launch, Runtime};
+use crate::task::Task;
+
+/// How often a start is tried when a host port is still held by a container that is just ending.
+const PORT_ATTEMPTS: u32 = 10;
+const PORT_RETRY_DELAY: Duration = Duration::from_millis(200);
+
+/// One launch, from whichever of its operations on.
+pub(super) struct Subject {
+    pub(super) operator: Arc<Operator>,
+    pub(super) id: String,
+    pub(super) at: usize,
+    pub(super) span: tracing::Span,
+}
+
+/// In host mode a container has the ports that it opens.
+pub(super) fn host_bindings(task: &Task, at: usize) -> Option<Vec<ecs::NetworkBinding>> {
+    let definition = &task.desired().definition;
+    let mappings = &definition.containers.get(at)?.port_mappings;
+    let binding = |mapping: &ecs::PortMapping| ecs::NetworkBinding {
+        bind_ip: Some("0.0.0.0".to_owned()),
+        container_port: mapping.container_port,
+        host_port: mapping.host_port.filter(|port| *port != 0).or(mapping.container_port),
+        protocol: Some(match mapping.protocol() {
+            ecs::TransportProtocol::Udp => ecs::TransportProtocol::Udp.into(),
+            ecs::TransportProtocol::Tcp | ecs::TransportProtocol::Unspecified => {
+                ecs::TransportProtocol::Tcp.into()
+            }
+        }),
+        ..Default::default()
+    };
+    let is_fixed = |mapping: &ecs::PortMapping| mapping.host_port.is_some_and(|port| port != 0);
+    match definition.network_mode() {
+        ecs::NetworkMode::Host => Some(mappings.iter().map(binding).collect()),
+        // Where they lead is known without asking.
+        ecs::NetworkMode::Bridge if mappings.iter().all(is_fixed) => {
+            Some(mappings.iter().map(binding).collect())
+        }
+        ecs::NetworkMode::Bridge => None,
+        ecs::NetworkMode::None | ecs::NetworkMode::Awsvpc | ecs::NetworkMode::Unspecified => Some(Vec::new()),
+    }
+}
+
+// === impl Subject ===
+
+impl Subject {
+    pub(super) async fn pull(self, reference: String) -> Answer {
+        let begun = tokio::time::Instant::now();
+        let images = self.operator.images.clone();
+        let pulled = self.operator.within(&PULL, || images.ensure(&reference)).await;
+        self.operator.metrics.pulled(begun.elapsed());
+        match pulled {
+            Ok(image) => Answer::Pulled { id: self.id, at: self.at, image },
+            Err(reason) => self.fails(Action::Pull, reason),
+        }
+    }
+
+    pub(super) async fn create(self, launch: Launch, volumes: Vec<runtime::Volume>) -> Answer {
+        // Closed never: the operator holds it.
+        let permit = self.operator.launches.clone().acquire_owned().await.ok();
+        let runtime = self.operator.runtime.clone();
+        for volume in &volumes {
+            if let Err(reason) = self.operator.within(&VOLUME, || runtime.create_volume(volume)).await {
+                return self.fails(Action::Create, reason);
+            }
+        }
+        match self.operator.within(&CREATE, || runtime.create(&launch)).await {
+            Ok(runtime_id) => Answer::Created { id: self.id, at: self.at, runtime_id, permit },
+            Err(reason) => self.fails(Action::Create, reason),
+        }
+    }
+
+    pub(super) async fn start(
+        self,
+        runtime_id: String,
+        has_ports: bool,
+        bindings: Option<Vec<ecs::NetworkBinding>>,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Answer {
+        let begun = tokio::time::Instant::now();
+        let _permit = match permit {
+            Some(permit) => Some(permit),
+            None => self.operator.launches.clone().acquire_owned().await.ok(),
+        };
+        let runtime = self.operator.runtime.clone();
+        if let Err(reason) =
+            self.operator.within(&START, || start_when_port_is_free(&*runtime, &runtime_id)).await
+        {
+            // It may run all the same, when it was only the answer that took too long.
+            if reason.starts_with("DockerTimeoutError") {
+                let _ = runtime.stop(&runtime_id, Some(Duration::ZERO)).await;
+            }
+            return self.fails(Action::Start, reason);
+        }
+        self.operator.metrics.launched(begun.elapsed());
+        let bindings = match bindings {
+            Some(bindings) => bindings,
+            None if has_ports => self.published(&runtime_id).await,
+            None => Vec::new(),
+        };
+        tracing::debug!(runtime_id, at_ms = self.operator.clock.unix_ms(), "container started");
+        Answer::Started { id: self.id, at: self.at, bindings }
+    }
+
+    /// Which ports the runtime chose.
+    async fn published(&self, runtime_id: &str) -> Vec<ecs::NetworkBinding> {
+        let runtime = &self.operator.runtime;
+        match self.operator.patiently(|| runtime.inspect(runtime_id)).await {
+            Ok(found) => found.map(|found| found.network_bindings).unwrap_or_default(),
+            Err(error) => {
+                tracing::warn!(parent: &self.span, error = %error, "CannotInspectContainerError: its ports are not known");
+                Vec::new()
+            }
+        }
+    }
+
+    fn fails(self, action: Action, reason: String) -> Answer {
+        Answer::Failed { id: self.id, at: self.at, action, reason }
+    }
+}
+
+async fn start_when_port_is_free(runtime: &dyn Runtime, runtime_id: &str) -> Result<(), Error> {
+    for _ in 1..PORT_ATTEMPTS {
+        match runtime.start(runtime_id).await {
+            Err(Error::PortTaken(_)) => tokio::time::sleep(PORT_RETRY_DELAY).await,
+            result => return result,
+        }
+    }
+    runtime.start(runtime_id).await
+}

@@ -1,0 +1,47 @@
+//! Every bound of the agent, and what happens when it is reached.
+
+use std::time::Duration;
+
+/// Tasks on one instance, stopped ones that are not acknowledged yet included. A manifest with more is refused.
+pub const TASKS_PER_INSTANCE: usize = 10_000;
+/// Containers of one task. A task with more fails to start; ECS itself registers 10.
+pub const CONTAINERS_PER_TASK: usize = 50;
+/// Encoded size of one message from a controller: [`TASKS_PER_INSTANCE`] of a small task definition each. A larger one
+/// ends the session with an error.
+pub const MESSAGE_BYTES: usize = 64 << 20;
+/// Reports in one message; the rest goes with the next.
+pub const REPORTS_PER_MESSAGE: usize = 500;
+/// Report messages under way without an acknowledgement; more wait.
+pub const REPORT_MESSAGES_IN_FLIGHT: usize = 8;
+/// Messages to the engine of one instance; senders wait.
+pub const MAILBOX: usize = 256;
+/// Messages to a controller that its connection has not taken; the session waits.
+pub const OUTBOUND: usize = 16;
+/// Stop operations under way. Each is one connection to the runtime that lasts up to the container's stop timeout;
+/// more wait, launches do not.
+pub const STOPS: usize = 512;
+/// Log streams that operators read at a time from one instance; another is refused.
+pub const LOG_STREAMS: usize = 32;
+/// Bytes of one log chunk; a longer line is cut into several.
+pub const LOG_CHUNK_BYTES: usize = 64 << 10;
+/// Length of a container's reason in a report; the rest is cut.
+pub const REASON_BYTES: usize = 1_024;
+/// Images whose last pull is remembered in memory, successes and failures each; more are pulled as if for the first time.
+pub const REMEMBERED_PULLS: usize = 256;
+
+/// How long a runtime may take to create a container (the ECS agent's default).
+pub const CREATE_TIMEOUT: Duration = Duration::from_secs(4 * 60);
+/// How long a runtime may take to start a container (the ECS agent's default).
+pub const START_TIMEOUT: Duration = Duration::from_secs(3 * 60);
+/// How long a pull may take (the ECS agent's default).
+pub const PULL_TIMEOUT: Duration = Duration::from_secs(2 * 60 * 60);
+/// How long the runtime may take beyond the stop timeout to end a container before the stop is tried again.
+pub const STOP_GRACE: Duration = Duration::from_secs(60);
+/// How long the runtime may take to answer a question.
+pub const QUESTION_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a controller may take to answer a hello.
+pub const WELCOME_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long reports wait for an acknowledgement before they are sent again.
+pub const ACKNOWLEDGEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often what is believed of containers is compared with the runtime, in case an event was missed.
+pub const RESYNC_PERIOD: Duration = Duration::from_secs(60);

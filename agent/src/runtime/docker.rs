@@ -1,0 +1,206 @@
+//! The Docker runtime: the only place that names bollard.
+//!
+//! Docker may be absent when the agent starts and may go away and come back at any time; then every operation answers
+//! [`Error::Unavailable`] and is repeated by its caller.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use berth_process::clock::Clock;
+use bollard::query_parameters::{
+    CreateContainerOptions, ListContainersOptions, ListVolumesOptions, RemoveContainerOptions,
+    RemoveVolumeOptions, StopContainerOptions,
+};
+use bollard::{API_DEFAULT_VERSION, Docker as Client, models};
+use futures::stream::BoxStream;
+use parking_lot::Mutex;
+
+use super::{
+    Container, DiskUse, Error, Event, Host, Image, Launch, Listed, LogOptions, LogRecord, Runtime, Volume,
+    label,
+};
+use crate::limits;
+
+mod container;
+mod error;
+mod events;
+mod host;
+mod image;
+mod logs;
+mod network;
+mod state;
+
+use error::{explain, is_status};
+
+/// Docker on this host.
+pub struct Docker {
+    endpoint: String,
+    instance_id: String,
+    clock: Clock,
+    client: Mutex<Option<Client>>,
+}
+
+// === impl Docker ===
+
+impl Docker {
+    /// Docker at an address such as `unix:///var/run/docker.sock`, seen by one instance. Nothing is connected yet.
+    #[must_use]
+    pub fn new(endpoint: impl Into<String>, instance_id: impl Into<String>, clock: Clock) -> Self {
+        Self { endpoint: endpoint.into(), instance_id: instance_id.into(), clock, client: Mutex::new(None) }
+    }
+
+    /// A client that speaks a version which the engine understands.
+    async fn client(&self) -> Result<Client, Error> {
+        if let Some(client) = self.client.lock().clone() {
+            return Ok(client);
+        }
+        let timeout_s = limits::QUESTION_TIMEOUT.as_secs();
+        let connected = if self.endpoint.starts_with("unix://") {
+            Client::connect_with_unix(&self.endpoint, timeout_s, API_DEFAULT_VERSION)
+        } else {
+            Client::connect_with_http(&self.endpoint, timeout_s, API_DEFAULT_VERSION)
+        };
+        let client = connected.map_err(explain)?.negotiate_version().await.map_err(explain)?;
+        *self.client.lock() = Some(client.clone());
+        Ok(client)
+    }
+
+    async fn client_with_timeout(&self, timeout: Duration) -> Result<Client, Error> {
+        Ok(self.client().await?.with_timeout(timeout))
+    }
+
+    fn own(&self) -> HashMap<String, Vec<String>> {
+        let own = format!("{}={}", label::CONTAINER_INSTANCE, self.instance_id);
+        HashMap::from([("label".to_owned(), vec![own])])
+    }
+
+    async fn inspect_any(&self, id_or_name: &str) -> Result<Option<models::ContainerInspectResponse>, Error> {
+        match self.client().await?.inspect_container(id_or_name, None).await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if is_status(&error, 404) => Ok(None),
+            Err(error) => Err(explain(error)),
+        }
+    }
+
+    /// The container that an earlier attempt made under this name, when it is of the same task.
+    async fn made_before(&self, launch: &Launch) -> Result<Option<String>, Error> {
+        let Some(found) = self.inspect_any(&launch.name).await? else { return Ok(None) };
+        let labels = found.config.and_then(|config| config.labels).unwrap_or_default();
+        let is_same = [label::CONTAINER_INSTANCE, label::TASK, label::CONTAINER_NAME]
+            .iter()
+            .all(|key| labels.get(*key) == launch.labels.get(*key));
+        Ok(found.id.filter(|_| is_same))
+    }
+}
+
+#[async_trait]
+impl Runtime for Docker {
+    async fn host(&self) -> Result<Host, Error> {
+        host::describe(&self.client().await?).await
+    }
+
+    async fn image(&self, reference: &str) -> Result<Option<Image>, Error> {
+        image::find(&self.client().await?, reference).await
+    }
+
+    async fn pull(&self, reference: &str) -> Result<(), Error> {
+        image::pull(&self.client_with_timeout(limits::PULL_TIMEOUT).await?, reference).await
+    }
+
+    async fn remove_image(&self, reference: &str) -> Result<bool, Error> {
+        image::remove(&self.client().await?, reference).await
+    }
+
+    async fn create_volume(&self, volume: &Volume) -> Result<(), Error> {
+        let request = models::VolumeCreateRequest {
+            name: Some(volume.name.clone()),
+            labels: Some(volume.labels.clone().into_iter().collect()),
+            ..Default::default()
+        };
+        self.client().await?.create_volume(request).await.map(drop).map_err(explain)
+    }
+
+    async fn remove_volumes(
+        &self,
+        is_over: &(dyn for<'a> Fn(&'a str) -> bool + Send + Sync),
+    ) -> Result<(), Error> {
+        let client = self.client().await?;
+        let options = ListVolumesOptions { filters: Some(self.own()) };
+        let found = client.list_volumes(Some(options)).await.map_err(explain)?;
+        for volume in found.volumes.unwrap_or_default() {
+            if volume.labels.get(label::TASK).is_some_and(|task| is_over(task)) {
+                // In use by a container that is not removed yet: the next round gets it.
+                let _ = client.remove_volume(&volume.name, None::<RemoveVolumeOptions>).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn create(&self, launch: &Launch) -> Result<String, Error> {
+        let client = self.client_with_timeout(limits::CREATE_TIMEOUT).await?;
+        let options = CreateContainerOptions { name: Some(launch.name.clone()), ..Default::default() };
+        match client.create_container(Some(options), container::body(launch)).await {
+            Ok(created) => Ok(created.id),
+            Err(error) if is_status(&error, 409) => match self.made_before(launch).await? {
+                Some(id) => Ok(id),
+                None => Err(explain(error)),
+            },
+            Err(error) => Err(explain(error)),
+        }
+    }
+
+    async fn start(&self, runtime_id: &str) -> Result<(), Error> {
+        let client = self.client_with_timeout(limits::START_TIMEOUT).await?;
+        client.start_container(runtime_id, None).await.map_err(explain)
+    }
+
+    async fn stop(&self, runtime_id: &str, timeout: Option<Duration>) -> Result<(), Error> {
+        let patience = timeout.unwrap_or(limits::STOP_GRACE).saturating_add(limits::STOP_GRACE);
+        let client = self.client_with_timeout(patience).await?;
+        let seconds = timeout.map(|timeout| i32::try_from(timeout.as_secs()).unwrap_or(i32::MAX));
+        let options = StopContainerOptions { t: seconds, ..Default::default() };
+        client.stop_container(runtime_id, Some(options)).await.map_err(explain)
+    }
+
+    async fn remove(&self, runtime_id: &str) -> Result<(), Error> {
+        // With its anonymous volumes, which nobody could find again.
+        let options = RemoveContainerOptions { v: true, ..Default::default() };
+        match self.client().await?.remove_container(runtime_id, Some(options)).await {
+            Err(error) if !is_status(&error, 404) => Err(explain(error)),
+            _ => Ok(()),
+        }
+    }
+
+    async fn inspect(&self, runtime_id: &str) -> Result<Option<Container>, Error> {
+        let found = self.inspect_any(runtime_id).await?.map(state::container);
+        Ok(found.filter(|found| found.labels.get(label::CONTAINER_INSTANCE) == Some(&self.instance_id)))
+    }
+
+    async fn list(&self) -> Result<Vec<Listed>, Error> {
+        let options = ListContainersOptions { all: true, filters: Some(self.own()), ..Default::default() };
+        let found = self.client().await?.list_containers(Some(options)).await.map_err(explain)?;
+        Ok(found.into_iter().filter_map(state::listed).collect())
+    }
+
+    fn events(&self) -> BoxStream<'static, Event> {
+        let connect = Self::new(self.endpoint.clone(), self.instance_id.clone(), self.clock.clone());
+        events::stream(connect)
+    }
+
+    fn logs(&self, runtime_id: &str, options: LogOptions) -> BoxStream<'static, Result<LogRecord, Error>> {
+        match self.client.lock().clone() {
+            Some(client) => logs::stream(&client, runtime_id, &options),
+            None => {
+                Box::pin(futures::stream::iter([Err(Error::Unavailable("not connected yet".to_owned()))]))
+            }
+        }
+    }
+
+    async fn disk_use(&self) -> Option<DiskUse> {
+        // The path that another host's Docker tells means nothing here.
+        let client =
+            if self.endpoint.starts_with("unix://") { self.client().await.ok()? } else { return None };
+        host::disk_use(&client).await
+    }
+}

@@ -1,0 +1,70 @@
+//! Images: find, pull, remove.
+
+use bollard::Docker as Client;
+use bollard::query_parameters::{CreateImageOptions, RemoveImageOptions};
+use futures::TryStreamExt as _;
+
+use super::error::{explain, is_status};
+use crate::runtime::{Error, Image};
+
+/// The image, when it is on the host.
+pub(super) async fn find(client: &Client, reference: &str) -> Result<Option<Image>, Error> {
+    let found = match client.inspect_image(reference).await {
+        Ok(found) => found,
+        Err(error) if is_status(&error, 404) => return Ok(None),
+        Err(error) => return Err(explain(error)),
+    };
+    let digests = found.repo_digests.unwrap_or_default();
+    let repository = repository(reference);
+    let own = digests.iter().find(|digest| digest.split('@').next() == Some(repository));
+    let digest = own.or_else(|| digests.first()).and_then(|digest| digest.split_once('@'));
+    Ok(Some(Image {
+        id: found.id.unwrap_or_default(),
+        digest: digest.map(|(_, digest)| digest.to_owned()).unwrap_or_default(),
+    }))
+}
+
+/// Brings an image to the host.
+pub(super) async fn pull(client: &Client, reference: &str) -> Result<(), Error> {
+    // Without a tag Docker would pull every tag there is.
+    let image =
+        if has_tag_or_digest(reference) { reference.to_owned() } else { format!("{reference}:latest") };
+    let options = CreateImageOptions { from_image: Some(image), ..Default::default() };
+    client.create_image(Some(options), None, None).try_for_each(|_| async { Ok(()) }).await.map_err(explain)
+}
+
+/// Removes an image; false when a container uses it.
+pub(super) async fn remove(client: &Client, reference: &str) -> Result<bool, Error> {
+    match client.remove_image(reference, None::<RemoveImageOptions>, None).await {
+        Ok(_) => Ok(true),
+        Err(error) if is_status(&error, 404) => Ok(true),
+        Err(error) if is_status(&error, 409) => Ok(false),
+        Err(error) => Err(explain(error)),
+    }
+}
+
+fn has_tag_or_digest(reference: &str) -> bool {
+    reference.contains('@') || reference.rsplit('/').next().is_some_and(|last| last.contains(':'))
+}
+
+fn repository(reference: &str) -> &str {
+    let without_digest = reference.split('@').next().unwrap_or(reference);
+    match without_digest.rfind(':') {
+        Some(colon) if !without_digest[colon..].contains('/') => &without_digest[..colon],
+        _ => without_digest,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_in_the_registry_is_no_tag() {
+        assert!(!has_tag_or_digest("registry:5000/web"));
+        assert!(has_tag_or_digest("registry:5000/web:1"));
+        assert!(has_tag_or_digest("web@sha256:00"));
+        assert_eq!(repository("registry:5000/web:1"), "registry:5000/web");
+        assert_eq!(repository("registry:5000/web@sha256:00"), "registry:5000/web");
+    }
+}

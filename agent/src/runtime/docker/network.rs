@@ -1,0 +1,122 @@
+//! Ports, both ways: what Docker shall publish, and where it did.
+
+use std::net::IpAddr;
+
+use berth_proto::AwsName;
+use berth_proto::ecs::v1 as ecs;
+use bollard::models::{NetworkSettings, PortBinding};
+
+use super::container::Ports;
+use crate::runtime::Launch;
+
+/// Docker's name of a network mode.
+pub(super) fn mode(mode: ecs::NetworkMode) -> String {
+    match mode {
+        ecs::NetworkMode::Host => "host",
+        ecs::NetworkMode::None => "none",
+        ecs::NetworkMode::Bridge | ecs::NetworkMode::Awsvpc | ecs::NetworkMode::Unspecified => "bridge",
+    }
+    .to_owned()
+}
+
+/// Ports the container listens on.
+pub(super) fn exposed_ports(launch: &Launch) -> Vec<String> {
+    published(launch).map(port_key).collect()
+}
+
+/// Ports of the host that shall lead to it. An empty host port lets Docker choose one.
+pub(super) fn port_bindings(launch: &Launch) -> Ports {
+    let mut ports = Ports::new();
+    for mapping in published(launch) {
+        let host_port = match mapping.host_port() {
+            0 => String::new(),
+            port => port.to_string(),
+        };
+        let binding = PortBinding { host_ip: None, host_port: Some(host_port) };
+        ports.entry(port_key(mapping)).or_default().get_or_insert_default().push(binding);
+    }
+    ports
+}
+
+/// The ports that Docker published. The same port for IPv4 and IPv6 is one binding, as in ECS.
+pub(super) fn bindings(settings: Option<NetworkSettings>) -> Vec<ecs::NetworkBinding> {
+    let ports = settings.and_then(|settings| settings.ports).unwrap_or_default();
+    let mut bindings: Vec<_> = ports
+        .into_iter()
+        .flat_map(|(key, bindings)| {
+            bindings.unwrap_or_default().into_iter().filter_map(move |bound| binding(&key, &bound))
+        })
+        .collect();
+    let is_v6 =
+        |binding: &ecs::NetworkBinding| binding.bind_ip().parse().is_ok_and(|ip: IpAddr| ip.is_ipv6());
+    bindings
+        .sort_by_key(|binding| (binding.container_port, binding.protocol, is_v6(binding), binding.host_port));
+    bindings.dedup_by(|later, earlier| {
+        later.container_port == earlier.container_port && later.protocol == earlier.protocol && is_v6(later)
+    });
+    bindings
+}
+
+fn published(launch: &Launch) -> impl Iterator<Item = &ecs::PortMapping> {
+    let publishes = launch.network_mode == ecs::NetworkMode::Bridge;
+    launch.definition.port_mappings.iter().filter(move |_| publishes)
+}
+
+fn port_key(mapping: &ecs::PortMapping) -> String {
+    let protocol = match mapping.protocol() {
+        ecs::TransportProtocol::Unspecified => ecs::TransportProtocol::Tcp,
+        protocol => protocol,
+    };
+    format!("{}/{}", mapping.container_port(), protocol.aws_name())
+}
+
+fn binding(key: &str, bound: &PortBinding) -> Option<ecs::NetworkBinding> {
+    let (port, protocol) = key.split_once('/')?;
+    let bind_ip = bound.host_ip.clone().filter(|ip| !ip.is_empty()).unwrap_or_else(|| "0.0.0.0".to_owned());
+    Some(ecs::NetworkBinding {
+        bind_ip: Some(bind_ip),
+        container_port: Some(port.parse().ok()?),
+        host_port: Some(bound.host_port.as_ref()?.parse().ok()?),
+        protocol: ecs::TransportProtocol::from_aws_name(protocol).map(Into::into),
+        ..Default::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn launch(mode: ecs::NetworkMode) -> Launch {
+        let mapping = |container, host| ecs::PortMapping {
+            container_port: Some(container),
+            host_port: Some(host),
+            ..Default::default()
+        };
+        let port_mappings = vec![mapping(80, 8080), mapping(53, 0)];
+        let definition = ecs::ContainerDefinition { port_mappings, ..Default::default() };
+        Launch { definition, network_mode: mode, ..Default::default() }
+    }
+
+    #[test]
+    fn docker_chooses_the_host_port_that_is_not_given() {
+        let bindings = port_bindings(&launch(ecs::NetworkMode::Bridge));
+        let host_port = |key: &str| bindings[key].as_ref().unwrap()[0].host_port.clone().unwrap();
+        assert_eq!((host_port("80/tcp").as_str(), host_port("53/tcp").as_str()), ("8080", ""));
+    }
+
+    #[test]
+    fn only_bridge_mode_publishes_ports() {
+        assert!(port_bindings(&launch(ecs::NetworkMode::Host)).is_empty());
+        assert!(exposed_ports(&launch(ecs::NetworkMode::None)).is_empty());
+    }
+
+    #[test]
+    fn a_port_of_both_address_families_is_reported_once() {
+        let bound =
+            |ip: &str| PortBinding { host_ip: Some(ip.to_owned()), host_port: Some("49153".to_owned()) };
+        let ports = Ports::from([("80/tcp".to_owned(), Some(vec![bound("::"), bound("0.0.0.0")]))]);
+        let bindings = bindings(Some(NetworkSettings { ports: Some(ports), ..Default::default() }));
+        assert_eq!(bindings.len(), 1);
+        assert_eq!((bindings[0].bind_ip(), bindings[0].host_port()), ("0.0.0.0", 49153));
+    }
+}

@@ -1,0 +1,214 @@
+//! The image of a container: pulled as the agent's pull behaviour wants it, once at a time.
+//!
+//! What holds true: one pull of an image at a time, which everybody who wants it waits for, and a bound on pulls in
+//! all. With the default behaviour an image that cannot be pulled and is on the host is used as it is, so locally
+//! built images need no registry.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use berth_process::clock::Clock;
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, Shared};
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::ledger::{Ledger, PulledImage};
+use crate::limits;
+use crate::runtime::{Error, Image, Runtime};
+
+/// How long an image that could not be pulled is used from the host without asking again: a burst of tasks does
+/// not wait for the registry once a task.
+const FAILURE_MEMORY: Duration = Duration::from_secs(60);
+/// How far the time of an image's last use may lag behind on disk.
+const USE_RESOLUTION_MS: i64 = 10 * 60 * 1_000;
+
+/// When an image is pulled: the ECS agent's `ECS_IMAGE_PULL_BEHAVIOR`.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum PullBehavior {
+    /// Always; if that fails and the host has the image, that one is used.
+    #[default]
+    Default,
+    /// Always; if that fails, so does the task.
+    Always,
+    /// Unless this agent pulled it before.
+    Once,
+    /// Unless the host has it.
+    PreferCached,
+}
+
+type Pull = Shared<BoxFuture<'static, Result<Image, Error>>>;
+
+/// Brings images to the host.
+pub struct Images {
+    behavior: PullBehavior,
+    runtime: Arc<dyn Runtime>,
+    ledger: Arc<Ledger>,
+    clock: Clock,
+    permits: Arc<Semaphore>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    under_way: HashMap<String, Pull>,
+    failures: HashMap<String, Instant>,
+    /// Pulled since this agent started, whoever brought the image to the host first.
+    fresh: BTreeSet<String>,
+    pulled: BTreeMap<String, PulledImage>,
+}
+
+// === impl Images ===
+
+impl Images {
+    /// Images as an agent with this ledger left them.
+    #[must_use]
+    pub fn new(
+        behavior: PullBehavior,
+        concurrency: usize,
+        runtime: Arc<dyn Runtime>,
+        ledger: Arc<Ledger>,
+        clock: Clock,
+        pulled: Vec<PulledImage>,
+    ) -> Arc<Self> {
+        let pulled = pulled.into_iter().map(|image| (image.reference.clone(), image)).collect();
+        let state = State { pulled, ..State::default() };
+        let permits = Arc::new(Semaphore::new(concurrency));
+        Arc::new(Self { behavior, runtime, ledger, clock, permits, state: Mutex::new(state) })
+    }
+
+    /// The image, pulled if it has to be.
+    pub async fn ensure(self: &Arc<Self>, reference: &str) -> Result<Image, Error> {
+        let pull = {
+            let mut state = self.state.lock();
+            let start = || self.clone().get(reference.to_owned()).boxed().shared();
+            state.under_way.entry(reference.to_owned()).or_insert_with(start).clone()
+        };
+        let result = pull.clone().await;
+        let mut state = self.state.lock();
+        if state.under_way.get(reference).is_some_and(|current| current.ptr_eq(&pull)) {
+            state.under_way.remove(reference);
+        }
+        result
+    }
+
+    /// Images that this agent pulled, the one that was used least recently first.
+    #[must_use]
+    pub fn pulled(&self) -> Vec<PulledImage> {
+        let mut pulled: Vec<_> = self.state.lock().pulled.values().cloned().collect();
+        pulled.sort_by_key(|image| image.used_at_ms);
+        pulled
+    }
+
+    /// Forgets an image that was removed.
+    pub async fn forget(&self, reference: &str) -> Result<(), crate::ledger::Error> {
+        self.state.lock().pulled.remove(reference);
+        self.ledger.forget_image(reference).await
+    }
+
+    /// As if this agent had pulled it then.
+    #[cfg(test)]
+    pub(crate) fn adopt_for_test(&self, reference: &str, at_ms: i64) {
+        let image = PulledImage { reference: reference.to_owned(), pulled_at_ms: at_ms, used_at_ms: at_ms };
+        self.state.lock().pulled.insert(reference.to_owned(), image);
+    }
+
+    async fn get(self: Arc<Self>, reference: String) -> Result<Image, Error> {
+        let cached = self.runtime.image(&reference).await?;
+        let image = match cached {
+            Some(cached) if self.may_use(&reference) => cached,
+            cached => self.pull(&reference, cached).await?,
+        };
+        self.note_use(&reference).await;
+        Ok(image)
+    }
+
+    /// Whether the image that the host has is good without asking the registry.
+    fn may_use(&self, reference: &str) -> bool {
+        // A digest names the content itself.
+        if reference.contains("@sha256:") && self.behavior != PullBehavior::Always {
+            return true;
+        }
+        let state = self.state.lock();
+        match self.behavior {
+            PullBehavior::PreferCached => true,
+            PullBehavior::Once => state.pulled.contains_key(reference) || state.fresh.contains(reference),
+            PullBehavior::Default => {
+                state.failures.get(reference).is_some_and(|at| at.elapsed() < FAILURE_MEMORY)
+            }
+            PullBehavior::Always => false,
+        }
+    }
+
+    async fn pull(&self, reference: &str, cached: Option<Image>) -> Result<Image, Error> {
+        let _permit = self.permits.acquire().await;
+        let pulled = tokio::time::timeout(limits::PULL_TIMEOUT, self.runtime.pull(reference)).await;
+        let failure = match pulled {
+            Ok(Ok(())) => {
+                self.note_pull(reference, cached.is_some()).await;
+                let image = self.runtime.image(reference).await?;
+                return image.ok_or_else(|| Error::NotFound(format!("No such image: {reference}")));
+            }
+            Ok(Err(error @ Error::Unavailable(_))) => return Err(error),
+            Ok(Err(error)) => error,
+            Err(_) => {
+                Error::Refused(format!("timed out after {} minutes", limits::PULL_TIMEOUT.as_secs() / 60))
+            }
+        };
+        let Some(cached) = cached.filter(|_| self.behavior != PullBehavior::Always) else {
+            return Err(failure);
+        };
+        tracing::info!(image = reference, error = %failure, "cannot pull; using the image that the host has");
+        let mut state = self.state.lock();
+        state.failures.retain(|_, at| at.elapsed() < FAILURE_MEMORY);
+        if state.failures.len() < limits::REMEMBERED_PULLS {
+            state.failures.insert(reference.to_owned(), Instant::now());
+        }
+        Ok(cached)
+    }
+
+    /// An image that was on the host before is somebody's, and is never cleaned up.
+    async fn note_pull(&self, reference: &str, was_here: bool) {
+        let now = self.clock.unix_ms();
+        let image = PulledImage { reference: reference.to_owned(), pulled_at_ms: now, used_at_ms: now };
+        {
+            let mut state = self.state.lock();
+            state.failures.remove(reference);
+            if state.fresh.len() < limits::REMEMBERED_PULLS {
+                state.fresh.insert(reference.to_owned());
+            }
+            if was_here || state.pulled.contains_key(reference) {
+                return;
+            }
+            state.pulled.insert(reference.to_owned(), image.clone());
+        }
+        self.record(image).await;
+    }
+
+    async fn note_use(&self, reference: &str) {
+        let now = self.clock.unix_ms();
+        let image = {
+            let mut state = self.state.lock();
+            let Some(image) = state.pulled.get_mut(reference) else { return };
+            if now - image.used_at_ms < USE_RESOLUTION_MS {
+                return;
+            }
+            image.used_at_ms = now;
+            image.clone()
+        };
+        self.record(image).await;
+    }
+
+    async fn record(&self, image: PulledImage) {
+        let reference = image.reference.clone();
+        if let Err(error) = self.ledger.record_image(image).await {
+            // It is not lost, only never cleaned up after a restart.
+            tracing::warn!(image = reference, error = %berth_process::telemetry::chain(&error), "cannot record an image");
+        }
+    }
+}

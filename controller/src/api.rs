@@ -1,0 +1,148 @@
+//! The API: what is served, and the layers before it.
+//!
+//! ```text
+//! request ► edge (id, count) ► load (bound) ► authenticate ► authorise ► trace ► handler
+//!   handler: linearized view ► model::validate ► propose ► view at that revision ► render
+//! ```
+//!
+//! Handlers decide nothing: what a request means is in `model::validate`, what an answer looks like in `render`. They
+//! know their caller from the [`auth::Principal`] in the request's extensions and nothing of the transport, so that the
+//! AWS JSON endpoint calls the same [`Routes`] in-process.
+//!
+//! **Architecture invariant:** nothing here knows the reconcilers, the sessions or Raft. What the API needs of them is
+//! the traits below.
+
+use std::sync::Arc;
+
+use axum::middleware::{from_fn, from_fn_with_state};
+use berth_process::clock::Clock;
+use berth_process::entropy::Entropy;
+use berth_process::identity::ClusterIdentity;
+use berth_proto::DESCRIPTOR_SET;
+use berth_proto::admin::v1::admin_server::AdminServer;
+use berth_proto::ecs::v1::clusters_server::ClustersServer;
+use berth_proto::ecs::v1::container_instances_server::ContainerInstancesServer;
+use berth_proto::ecs::v1::services_server::ServicesServer;
+use berth_proto::ecs::v1::task_definitions_server::TaskDefinitionsServer;
+use berth_proto::ecs::v1::tasks_server::TasksServer;
+use prometheus_client::registry::Registry;
+use tonic::service::Routes;
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::{HealthReporter, HealthService};
+
+mod admin;
+pub mod auth;
+mod call;
+mod cluster;
+mod container_instance;
+pub mod depends;
+pub mod edge;
+mod error;
+mod load;
+mod metrics;
+mod render;
+mod service;
+mod task;
+mod task_definition;
+mod trace;
+
+use auth::{Authenticator, NotASealingKey};
+use call::Handlers;
+pub use depends::{Consensus, LogSource, Membership, ProposeError, Reconcilers, RemoveError, Unavailable};
+use edge::Edge;
+use load::Load;
+use metrics::Metrics;
+
+use crate::limits::REQUEST_BYTES;
+
+/// What the API is made of.
+pub struct Parts {
+    /// Where state is read and commands go.
+    pub consensus: Arc<dyn Consensus>,
+    /// Who the controllers are.
+    pub membership: Arc<dyn Membership>,
+    /// What the reconcilers do.
+    pub reconcilers: Arc<dyn Reconcilers>,
+    /// Where containers' output comes from.
+    pub logs: Arc<dyn LogSource>,
+    /// The wall clock.
+    pub clock: Clock,
+    /// Where ids come from.
+    pub entropy: Entropy,
+}
+
+/// The API, ready to be served.
+pub struct Api {
+    handlers: Handlers,
+    authenticator: Arc<Authenticator>,
+    edge: Edge,
+    load: Load,
+    health: HealthReporter,
+}
+
+/// Why the API cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The identity file holds no usable sealing key.
+    #[error("cannot use the sealing key of the identity file")]
+    SealingKey(#[from] NotASealingKey),
+    /// The schema cannot be described to clients that ask for it.
+    #[error("cannot serve the schema")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+// === impl Api ===
+
+impl Api {
+    /// Puts the API together. Callers are known by the keys in the state, whose secrets the identity unseals.
+    pub fn new(parts: Parts, identity: &ClusterIdentity, registry: &mut Registry) -> Result<Self, Error> {
+        let authenticator = Authenticator::new(Arc::clone(&parts.consensus), identity, parts.clock.clone())?;
+        let edge = Edge { entropy: parts.entropy.clone(), metrics: Metrics::register(registry) };
+        let load = Load::new();
+        let handlers = Handlers::new(parts, load.clone());
+        Ok(Self {
+            handlers,
+            authenticator: Arc::new(authenticator),
+            edge,
+            load,
+            health: HealthReporter::new(),
+        })
+    }
+
+    /// Says of the standard health service whether this controller should be asked. It is serving until told otherwise.
+    pub fn health(&self) -> &HealthReporter {
+        &self.health
+    }
+
+    /// Everything that is served on one port: the API, health, reflection, and `others` (agents' sessions, peers),
+    /// behind the same layers. The layer added last runs first.
+    pub fn routes(&self, others: Routes) -> Result<Routes, Error> {
+        let reflection = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
+            .build_v1()?;
+        let health = HealthServer::new(HealthService::from_health_reporter(self.health.clone()));
+        let routes = self.add_handlers(others).add_service(health).add_service(reflection);
+        let router = routes
+            .into_axum_router()
+            .layer(from_fn(trace::trace))
+            .layer(from_fn(auth::authorise))
+            .layer(from_fn_with_state(Arc::clone(&self.authenticator), auth::authenticate))
+            .layer(from_fn_with_state(self.load.clone(), load::bound))
+            .layer(from_fn_with_state(self.edge.clone(), edge::edge));
+        Ok(Routes::from(router).prepare())
+    }
+
+    fn add_handlers(&self, routes: Routes) -> Routes {
+        let handlers = || self.handlers.clone();
+        routes
+            .add_service(ClustersServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(TaskDefinitionsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(TasksServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(ServicesServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(ContainerInstancesServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(AdminServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! What the command line asks for and the ECS API has no word for: the handlers.
+
+use berth_model::error::ApiError;
+use berth_proto::admin::v1 as pb;
+use berth_proto::admin::v1::admin_server::Admin;
+use berth_proto::agent::v1::LogChunk;
+use futures::stream::BoxStream;
+use tonic::{Request, Response, Status, async_trait};
+
+use super::RemoveError;
+use super::call::{Answer, Handlers};
+use super::error::{Error, IntoStatus};
+
+mod events;
+mod logs;
+
+type Stream<T> = BoxStream<'static, Result<T, Status>>;
+
+#[async_trait]
+impl Admin for Handlers {
+    type WatchEventsStream = Stream<pb::Event>;
+    type ReadLogsStream = Stream<LogChunk>;
+
+    async fn list_controllers(
+        &self,
+        _: Request<pb::ListControllersRequest>,
+    ) -> Answer<pb::ListControllersResponse> {
+        let controllers = self.shared().parts.membership.controllers().await.map_err(Error::from)?;
+        Ok(Response::new(pb::ListControllersResponse { controllers }))
+    }
+
+    async fn remove_controller(
+        &self,
+        request: Request<pb::RemoveControllerRequest>,
+    ) -> Answer<pb::RemoveControllerResponse> {
+        let digits = request.into_inner().controller_id;
+        let id = u64::from_str_radix(&digits, 16)
+            .map_err(|_| ApiError::invalid(format!("{digits:?} is not a controller id: hexadecimal digits.")))
+            .map_err(IntoStatus::into_status)?;
+        self.shared().parts.membership.remove(id).await.map_err(|error| match error {
+            RemoveError::Unknown(_) => ApiError::invalid(error.to_string()).into_status(),
+            RemoveError::Refused(_) => ApiError::client(error.to_string()).into_status(),
+            RemoveError::Unavailable(unavailable) => unavailable.into_status(),
+        })?;
+        Ok(Response::new(pb::RemoveControllerResponse {}))
+    }
+
+    async fn list_reconcilers(
+        &self,
+        _: Request<pb::ListReconcilersRequest>,
+    ) -> Answer<pb::ListReconcilersResponse> {
+        let reconcilers = self.shared().parts.reconcilers.reconcilers().await.map_err(Error::from)?;
+        Ok(Response::new(pb::ListReconcilersResponse { reconcilers }))
+    }
+
+    async fn watch_events(
+        &self,
+        request: Request<pb::WatchEventsRequest>,
+    ) -> Answer<Self::WatchEventsStream> {
+        events::watch(self.shared(), request.into_inner()).await.map(Response::new)
+    }
+
+    async fn read_logs(&self, request: Request<pb::ReadLogsRequest>) -> Answer<Self::ReadLogsStream> {
+        logs::read(self.shared(), request.into_inner()).await.map(Response::new)
+    }
+}

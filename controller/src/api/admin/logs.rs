@@ -1,0 +1,64 @@
+//! ReadLogs: finds the task, and passes on what its agent sends.
+
+use berth_model::error::{ApiError, Exception};
+use berth_model::state::State;
+use berth_model::task::Task;
+use berth_model::time::Timestamp;
+use berth_model::validate::name;
+use berth_proto::admin::v1 as pb;
+use berth_proto::agent::v1::{LogChunk, OpenLogs};
+use futures::StreamExt;
+use tonic::Status;
+
+use super::super::call::{Shared, note_cluster};
+use super::super::error::{Error, IntoStatus};
+use super::Stream;
+
+/// Opens the stream of what a task's containers printed.
+pub(super) async fn read(shared: &Shared, request: pb::ReadLogsRequest) -> Result<Stream<LogChunk>, Status> {
+    note_cluster(&request);
+    let slot = shared.load.open_stream()?;
+    let view = shared.linearized_view().await?;
+    let task = find(&request, &view).map_err(IntoStatus::into_status)?;
+    let since = request.since_seconds.map(|seconds| {
+        let ago_ms = i64::from(seconds) * 1_000;
+        Timestamp::from_unix_ms(shared.now().unix_ms().saturating_sub(ago_ms)).to_message()
+    });
+    let open = OpenLogs {
+        request_id: format!("{:032x}", shared.parts.entropy.u128()),
+        task_id: task.id.to_string(),
+        container: request.container,
+        follow: request.follow,
+        tail: request.tail,
+        since,
+    };
+    let instance = task.instance;
+    drop(view);
+    let chunks = shared.parts.logs.open(instance, open).await.map_err(Error::from)?;
+    // Held until the client goes away or the agent has no more, either of which drops the stream.
+    let chunks = chunks.map(move |chunk| {
+        let _slot = &slot;
+        chunk
+    });
+    Ok(chunks.boxed())
+}
+
+/// The task of a request, whose container, if it names one, must be one of the task's.
+fn find<'a>(request: &pb::ReadLogsRequest, view: &'a State) -> Result<&'a Task, ApiError> {
+    let cluster = name::active_cluster(Some(&request.cluster), view)?;
+    let id = name::task(&request.task, &cluster.name)?;
+    let missing = || ApiError::invalid("The referenced task was not found.");
+    let task = view.task(id).filter(|task| task.cluster == cluster.name).ok_or_else(missing)?;
+    if !request.container.is_empty() && !has_container(task, &request.container, view) {
+        let message = format!("The task has no container {:?}.", request.container);
+        return Err(ApiError::new(Exception::InvalidParameter, message));
+    }
+    Ok(task)
+}
+
+fn has_container(task: &Task, container: &str, view: &State) -> bool {
+    let definition = view.task_definition(&task.definition);
+    let mut defined = definition.iter().flat_map(|definition| &definition.facts.containers);
+    defined.any(|defined| defined.name == container)
+        || task.observed.containers.iter().any(|seen| seen.name == container)
+}

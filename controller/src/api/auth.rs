@@ -1,0 +1,144 @@
+//! Who calls, and what it may call.
+//!
+//! A request carries a token that its sender signed with the secret of an access key. The key is looked up in the
+//! state, its secret unsealed, the token verified, and the [`Principal`] put into the request's extensions, where
+//! everything behind finds it. A request that has a principal already was authenticated by whoever put it there: no
+//! network can set extensions.
+//!
+//! The peers' key is also known from the identity file: a controller that joins has no state to find it in.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use berth_model::arn::Scope;
+use berth_model::key::Role;
+use berth_process::clock::Clock;
+use berth_process::identity::{AccessKey, ClusterIdentity};
+use berth_process::token;
+use http::HeaderMap;
+use http::request::Parts;
+use tonic::Status;
+
+use super::error::{Error, IntoStatus, Unauthenticated};
+use super::{Consensus, Unavailable};
+
+mod access;
+mod seal;
+mod verified;
+
+pub use seal::{NotASealingKey, SealingKey};
+use verified::Verified;
+
+/// Who calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// The access key that it proved to hold.
+    pub access_key_id: Arc<str>,
+    /// What it may do.
+    pub role: Role,
+}
+
+/// Knows callers by their tokens.
+pub(crate) struct Authenticator {
+    consensus: Arc<dyn Consensus>,
+    sealing_key: SealingKey,
+    peer_key: AccessKey,
+    clock: Clock,
+    verified: Verified,
+}
+
+// === impl Principal ===
+
+impl Principal {
+    /// Its name in what it makes, such as the `registeredBy` of a task definition.
+    pub fn arn(&self, scope: &Scope) -> String {
+        format!("arn:{}:iam::{}:user/{}", scope.partition, scope.account, self.access_key_id)
+    }
+}
+
+// === impl Authenticator ===
+
+impl Authenticator {
+    /// Looks keys up in the state of `consensus`.
+    pub(crate) fn new(
+        consensus: Arc<dyn Consensus>,
+        identity: &ClusterIdentity,
+        clock: Clock,
+    ) -> Result<Self, NotASealingKey> {
+        let sealing_key = SealingKey::from_hex(&identity.sealing_key_hex)?;
+        let peer_key = identity.peer_key.clone();
+        Ok(Self { consensus, sealing_key, peer_key, clock, verified: Verified::default() })
+    }
+
+    /// Puts the principal of a request into it.
+    fn authenticate(&self, request: &mut Parts) -> Result<(), Error> {
+        if access::is_open_to_all(request.uri.path()) || request.extensions.get::<Principal>().is_some() {
+            return Ok(());
+        }
+        let principal = self.principal(bearer(&request.headers).map_err(Unauthenticated::from)?)?;
+        request.extensions.insert(principal);
+        Ok(())
+    }
+
+    fn principal(&self, token: &str) -> Result<Principal, Error> {
+        let id = token::access_key_id(token).map_err(Unauthenticated::from)?;
+        let view = self.consensus.view();
+        let now_unix_ms = self.clock.unix_ms();
+        let Some(key) = view.access_key(&id) else {
+            return self.peer(&id, token, view.cluster_id().is_empty(), now_unix_ms);
+        };
+        if let Some(principal) = self.verified.recall(token, &key.sealed_secret, now_unix_ms) {
+            return Ok(principal);
+        }
+        let secret = self.sealing_key.unseal(&id, &key.sealed_secret);
+        let secret = secret.ok_or_else(|| Unauthenticated::Unreadable(id.clone()))?;
+        let claims = token::verify(token, &secret, now_unix_ms).map_err(Unauthenticated::from)?;
+        let principal = Principal { access_key_id: id.into(), role: key.role };
+        let until_unix_ms = claims.expires_at.saturating_mul(1_000);
+        self.verified.remember(token, &key.sealed_secret, &principal, now_unix_ms, until_unix_ms);
+        Ok(principal)
+    }
+
+    /// A key that the state does not have: the peers' own, or nobody's.
+    fn peer(&self, id: &str, token: &str, stateless: bool, now_unix_ms: i64) -> Result<Principal, Error> {
+        if id == self.peer_key.access_key_id {
+            token::verify(token, &self.peer_key.secret_access_key, now_unix_ms)
+                .map_err(Unauthenticated::from)?;
+            return Ok(Principal { access_key_id: id.into(), role: Role::Peer });
+        }
+        if stateless {
+            return Err(Unavailable("this controller has not joined its cluster yet".into()).into());
+        }
+        Err(Unauthenticated::UnknownKey(id.to_owned()).into())
+    }
+}
+
+/// The layer that finds out who calls.
+pub(crate) async fn authenticate(
+    State(authenticator): State<Arc<Authenticator>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (mut parts, body) = request.into_parts();
+    match authenticator.authenticate(&mut parts) {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Err(error) => Status::from(error).into_http(),
+    }
+}
+
+/// The layer that lets nobody call what its role has no business with.
+pub(crate) async fn authorise(request: Request, next: Next) -> Response {
+    match access::check(request.uri().path(), request.extensions().get::<Principal>()) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_status().into_http(),
+    }
+}
+
+/// The token that a request carries.
+fn bearer(headers: &HeaderMap) -> Result<&str, token::Error> {
+    let value = headers.get(token::METADATA).ok_or(token::Error::Missing)?;
+    let value = value.to_str().map_err(|_| token::Error::Malformed)?;
+    value.strip_prefix("Bearer ").ok_or(token::Error::Missing)
+}

@@ -1,0 +1,73 @@
+//! Which cluster a request is about, as the request says it. Only for traces: what it means is for validation to say.
+
+use berth_proto::{admin::v1 as admin, ecs::v1 as pb};
+
+/// A request that may name a cluster.
+pub(crate) trait InCluster: Send + Sync {
+    /// The name or ARN in it.
+    fn cluster(&self) -> Option<&str> {
+        None
+    }
+}
+
+macro_rules! named_by {
+    ($member:ident: $($request:ident),+ $(,)?) => {
+        $(impl InCluster for pb::$request {
+            fn cluster(&self) -> Option<&str> {
+                self.$member.as_deref()
+            }
+        })+
+    };
+}
+
+macro_rules! unnamed {
+    ($($request:ident),+ $(,)?) => {
+        $(impl InCluster for pb::$request {})+
+    };
+}
+
+named_by!(cluster_name: CreateClusterRequest);
+named_by!(
+    cluster: UpdateClusterRequest,
+    DeleteClusterRequest,
+    RunTaskRequest,
+    StartTaskRequest,
+    StopTaskRequest,
+    DescribeTasksRequest,
+    ListTasksRequest,
+    CreateServiceRequest,
+    DescribeServicesRequest,
+    ListServicesRequest,
+    UpdateServiceRequest,
+    DeleteServiceRequest,
+    RegisterContainerInstanceRequest,
+    DescribeContainerInstancesRequest,
+    ListContainerInstancesRequest,
+    UpdateContainerInstancesStateRequest,
+    DeregisterContainerInstanceRequest,
+    PutAttributesRequest,
+    ListAttributesRequest,
+    DeleteAttributesRequest,
+);
+unnamed!(
+    DescribeClustersRequest,
+    ListClustersRequest,
+    RegisterTaskDefinitionRequest,
+    DescribeTaskDefinitionRequest,
+    ListTaskDefinitionFamiliesRequest,
+    ListTaskDefinitionsRequest,
+    DeregisterTaskDefinitionRequest,
+    DeleteTaskDefinitionsRequest,
+);
+
+impl InCluster for admin::ReadLogsRequest {
+    fn cluster(&self) -> Option<&str> {
+        Some(&self.cluster)
+    }
+}
+
+impl InCluster for admin::WatchEventsRequest {
+    fn cluster(&self) -> Option<&str> {
+        Some(&self.cluster)
+    }
+}

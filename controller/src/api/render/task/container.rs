@@ -1,0 +1,99 @@
+//! The containers of a task as messages: what its definition says, what was overridden, and what was seen.
+
+use berth_model::arn::Scope;
+use berth_model::task::{ContainerObservation, ContainerStatus, PortBinding, Task};
+use berth_model::task_definition::TaskDefinition;
+use berth_proto::ecs::v1 as pb;
+
+use super::super::text;
+use super::health;
+
+/// The containers, in the order of the definition. A definition may be deleted once its tasks are over; then there are
+/// those that were seen.
+pub(super) fn containers(
+    task: &Task,
+    definition: Option<&TaskDefinition>,
+    scope: &Scope,
+) -> Vec<pb::Container> {
+    match definition {
+        Some(definition) => definition
+            .definition
+            .container_definitions
+            .iter()
+            .map(|definition| container(task, definition, scope))
+            .collect(),
+        None => task
+            .observed
+            .containers
+            .iter()
+            .map(|seen| {
+                let definition =
+                    pb::ContainerDefinition { name: Some(seen.name.clone()), ..Default::default() };
+                container(task, &definition, scope)
+            })
+            .collect(),
+    }
+}
+
+/// What the caller changed, with an entry for every container, as ECS echoes it.
+pub(super) fn overrides(task: &Task, definition: Option<&TaskDefinition>) -> pb::TaskOverride {
+    let mut echoed = task.overrides.as_ref().map(|given| given.to_owned_message()).unwrap_or_default();
+    let Some(definition) = definition else { return echoed };
+    let mut given = std::mem::take(&mut echoed.container_overrides);
+    for container in &definition.definition.container_definitions {
+        let at = given.iter().position(|given| given.name == container.name);
+        let bare = || pb::ContainerOverride { name: container.name.clone(), ..Default::default() };
+        echoed.container_overrides.push(at.map_or_else(bare, |at| given.remove(at)));
+    }
+    echoed
+}
+
+fn container(task: &Task, definition: &pb::ContainerDefinition, scope: &Scope) -> pb::Container {
+    let name = definition.name.as_deref().unwrap_or_default();
+    let seen = task.observed.containers.iter().find(|seen| seen.name == name);
+    let given = task
+        .overrides
+        .as_ref()
+        .and_then(|given| given.container_overrides.iter().find(|given| given.name.as_deref() == Some(name)));
+    let amount = |given: Option<i32>, defined: Option<i32>| given.or(defined).map(|units| units.to_string());
+    let cpu = amount(given.and_then(|given| given.cpu), definition.cpu);
+    pb::Container {
+        container_arn: Some(scope.container(&task.cluster, task.id, name)),
+        task_arn: Some(scope.task(&task.cluster, task.id)),
+        name: Some(name.to_owned()),
+        image: definition.image.clone(),
+        last_status: Some(last_status(task, seen).as_str().to_owned()),
+        health_status: Some(health(seen.map(|seen| seen.health).unwrap_or_default()).into()),
+        image_digest: seen.and_then(|seen| text(&seen.image_digest)),
+        runtime_id: seen.and_then(|seen| text(&seen.runtime_id)),
+        exit_code: seen.and_then(|seen| seen.exit_code),
+        reason: seen.and_then(|seen| text(&seen.reason)),
+        network_bindings: seen.into_iter().flat_map(|seen| &seen.bindings).map(binding).collect(),
+        cpu: Some(cpu.unwrap_or_else(|| "0".to_owned())),
+        memory: amount(given.and_then(|given| given.memory), definition.memory),
+        memory_reservation: amount(
+            given.and_then(|given| given.memory_reservation),
+            definition.memory_reservation,
+        ),
+        ..pb::Container::default()
+    }
+}
+
+/// A container of a task that is over is over, whether or not its agent could say so.
+fn last_status(task: &Task, seen: Option<&ContainerObservation>) -> ContainerStatus {
+    if task.is_stopped() {
+        return ContainerStatus::Stopped;
+    }
+    seen.map_or(ContainerStatus::Pending, |seen| seen.last_status)
+}
+
+fn binding(binding: &PortBinding) -> pb::NetworkBinding {
+    let protocol = if binding.udp { pb::TransportProtocol::Udp } else { pb::TransportProtocol::Tcp };
+    pb::NetworkBinding {
+        bind_ip: Some(binding.bind_ip.clone()),
+        container_port: Some(binding.container_port.into()),
+        host_port: Some(binding.host_port.into()),
+        protocol: Some(protocol.into()),
+        ..pb::NetworkBinding::default()
+    }
+}

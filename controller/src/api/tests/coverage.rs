@@ -1,0 +1,61 @@
+//! Every operation of the schema has a case in which it is answered, and one in which it is refused.
+
+use std::collections::BTreeSet;
+
+use berth_proto::DESCRIPTOR_SET;
+use prost::Message;
+use prost_types::FileDescriptorSet;
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Answered,
+    Refused,
+}
+
+/// Packages whose services the API serves. Sessions and peers are others' to serve.
+const PACKAGES: [(&str, &str); 2] = [("berth.ecs.v1", "ecs"), ("berth.admin.v1", "admin")];
+
+/// Operations that take nothing and so have nothing to refuse.
+const NEVER_REFUSED: [&str; 2] = ["admin.ListControllers", "admin.ListReconcilers"];
+
+#[test]
+fn every_operation_has_its_cases() {
+    let covered: BTreeSet<(&str, Kind)> = [
+        super::cluster::COVERED,
+        super::task_definition::COVERED,
+        super::task::COVERED,
+        super::task::LISTING,
+        super::service::COVERED,
+        super::container_instance::COVERED,
+        super::container_instance::ATTRIBUTES,
+        super::admin::COVERED,
+        super::admin::EVENTS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+    .collect();
+    let operations = operations();
+    assert!(operations.len() > 25, "the schema was not read: {operations:?}");
+    for operation in &operations {
+        assert!(covered.contains(&(operation.as_str(), Kind::Answered)), "{operation} is never answered");
+        let refused = covered.contains(&(operation.as_str(), Kind::Refused));
+        assert!(refused || NEVER_REFUSED.contains(&operation.as_str()), "{operation} is never refused");
+    }
+    for (operation, _) in covered {
+        assert!(operations.contains(operation), "{operation} is not in the schema");
+    }
+}
+
+fn operations() -> BTreeSet<String> {
+    let set = FileDescriptorSet::decode(DESCRIPTOR_SET).expect("encoded at build time");
+    let short = |package: &str| PACKAGES.iter().find(|(name, _)| *name == package).map(|(_, short)| *short);
+    let mut operations = BTreeSet::new();
+    for file in &set.file {
+        let Some(package) = short(file.package()) else { continue };
+        let methods = file.service.iter().flat_map(|service| &service.method);
+        operations.extend(methods.map(|method| format!("{package}.{}", method.name())));
+    }
+    operations
+}

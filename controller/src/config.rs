@@ -1,0 +1,308 @@
+//! What a controller can be told: by a file, by the environment, by flags, the later winning.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use berth_model::plan::Policy;
+use berth_process::config::{NonZeroDuration, load_file};
+use clap::Parser;
+use serde::{Deserialize, Serialize};
+
+/// A Berth controller: replicates the cluster's state and serves the API.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "berth-controller", version)]
+pub struct Args {
+    /// TOML file with any of the settings below, named with underscores.
+    #[arg(long, env = "BERTH_CONTROLLER_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The identity that `berth init` wrote for controllers.
+    #[arg(long, env = "BERTH_IDENTITY", value_name = "FILE")]
+    identity: Option<PathBuf>,
+    /// Where the log, the vote and snapshots are kept.
+    #[arg(long, env = "BERTH_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where to listen for everything that is gRPC [default: 0.0.0.0:7400].
+    #[arg(long, env = "BERTH_LISTEN", value_name = "IP:PORT")]
+    listen: Option<SocketAddr>,
+    /// Where other controllers, agents and clients reach this one [default: the address it listens on].
+    #[arg(long, env = "BERTH_ADVERTISE", value_name = "HOST:PORT")]
+    advertise: Option<String>,
+    /// Begin a new cluster, unless this controller is in one already.
+    #[arg(long, conflicts_with = "join")]
+    bootstrap: bool,
+    /// Join the cluster of any of these controllers, unless this one is in one already.
+    #[arg(long, env = "BERTH_JOIN", value_delimiter = ',', value_name = "HOST:PORT")]
+    join: Vec<String>,
+    /// Where to serve /metrics, /healthz and /readyz [default: 127.0.0.1:7401].
+    #[arg(long, env = "BERTH_OPS_LISTEN", value_name = "IP:PORT")]
+    ops_listen: Option<SocketAddr>,
+    /// Written with the addresses, as JSON, once they are served.
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+    /// How long an instance may be silent before it is declared lost [default: 10s].
+    #[arg(long, value_name = "DURATION")]
+    instance_lost_after: Option<NonZeroDuration>,
+    /// How long a task without a health check has to run before it counts as healthy [default: 5s].
+    #[arg(long, value_name = "DURATION")]
+    task_healthy_after: Option<NonZeroDuration>,
+    /// How long stopped tasks stay describable [default: 1h].
+    #[arg(long, value_name = "DURATION")]
+    stopped_task_retention: Option<NonZeroDuration>,
+    /// Entries of the log between two snapshots [default: 20000].
+    #[arg(long, value_name = "COUNT")]
+    snapshot_entries: Option<u64>,
+    /// What to log, as in RUST_LOG [default: info,openraft=warn].
+    #[arg(long, env = "BERTH_LOG", value_name = "FILTER")]
+    log: Option<String>,
+    /// Log as JSON, one object a line.
+    #[arg(long)]
+    log_json: bool,
+    /// Send traces to this OTLP collector, over gRPC.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    otlp_endpoint: Option<String>,
+    /// Check the configuration, unknown keys included, and exit.
+    #[arg(long)]
+    check_config: bool,
+    /// Print the configuration that results, and exit.
+    #[arg(long)]
+    print_config: bool,
+}
+
+/// Everything a controller is told, with defaults filled in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// The identity that `berth init` wrote for controllers.
+    pub identity: PathBuf,
+    /// Where the log, the vote and snapshots are kept.
+    pub data_dir: PathBuf,
+    /// Where to listen for gRPC.
+    pub listen: SocketAddr,
+    /// Where others reach this controller; the address it listens on when empty.
+    pub advertise: String,
+    /// Begin a new cluster.
+    pub bootstrap: bool,
+    /// Controllers whose cluster to join.
+    pub join: Vec<String>,
+    /// Where to serve metrics and health.
+    pub ops_listen: SocketAddr,
+    /// Written once addresses are served.
+    pub ready_file: Option<PathBuf>,
+    /// See [`Policy::instance_lost_after`].
+    pub instance_lost_after: NonZeroDuration,
+    /// See [`Policy::healthy_after`].
+    pub task_healthy_after: NonZeroDuration,
+    /// See [`Policy::retention`].
+    pub stopped_task_retention: NonZeroDuration,
+    /// Entries of the log between two snapshots.
+    pub snapshot_entries: u64,
+    /// What to log.
+    pub log: String,
+    /// Log as JSON.
+    pub log_json: bool,
+    /// Where to send traces.
+    pub otlp_endpoint: Option<String>,
+}
+
+/// What to do with a configuration.
+#[derive(Debug)]
+pub enum Intent {
+    /// Run with it.
+    Run(Box<Config>),
+    /// It was only to be checked, and is fine.
+    Checked,
+    /// It was only to be printed.
+    Print(String),
+}
+
+/// The configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file is wrong.
+    #[error(transparent)]
+    File(#[from] berth_process::config::Error),
+    /// Values do not fit together.
+    #[error("the configuration has mistakes:\n{}", .0.join("\n"))]
+    Mistakes(Vec<String>),
+}
+
+// === impl Config ===
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            identity: PathBuf::new(),
+            data_dir: PathBuf::new(),
+            listen: SocketAddr::from(([0, 0, 0, 0], 7400)),
+            advertise: String::new(),
+            bootstrap: false,
+            join: Vec::new(),
+            ops_listen: SocketAddr::from(([127, 0, 0, 1], 7401)),
+            ready_file: None,
+            instance_lost_after: NonZeroDuration::from_secs(10),
+            task_healthy_after: NonZeroDuration::from_secs(5),
+            stopped_task_retention: NonZeroDuration::from_secs(3600),
+            snapshot_entries: 20_000,
+            log: "info,openraft=warn".into(),
+            log_json: false,
+            otlp_endpoint: None,
+        }
+    }
+}
+
+impl Config {
+    /// What planners are told.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            healthy_after: self.task_healthy_after.get(),
+            instance_lost_after: self.instance_lost_after.get(),
+            retention: self.stopped_task_retention.get(),
+            ..Policy::default()
+        }
+    }
+
+    /// What consensus is told.
+    pub fn consensus(&self) -> crate::raft::Config {
+        let defaults = crate::raft::Config::default();
+        crate::raft::Config {
+            snapshot_every_entries: self.snapshot_entries,
+            keep_entries: defaults.keep_entries.min(self.snapshot_entries),
+            ..defaults
+        }
+    }
+
+    /// Names and addresses that the certificate is for, beyond the one that every certificate has.
+    pub fn certificate_names(&self) -> Vec<String> {
+        let host =
+            self.advertise.rsplit_once(':').map(|(host, _port)| host.trim_matches(['[', ']']).to_owned());
+        host.into_iter().chain([self.listen.ip().to_string()]).collect()
+    }
+
+    /// Everything that does not fit together.
+    fn mistakes(&self) -> Vec<String> {
+        let mut mistakes = Vec::new();
+        if self.identity.as_os_str().is_empty() {
+            mistakes.push("--identity is missing: give the controller.json that `berth init` wrote".into());
+        }
+        if self.data_dir.as_os_str().is_empty() {
+            mistakes.push("--data-dir is missing: give a directory that survives a restart".into());
+        }
+        if self.instance_lost_after.get() < Duration::from_secs(3) {
+            let given = self.instance_lost_after;
+            mistakes.push(format!(
+                "instance_lost_after is {given}: below 3s a lost packet looks like a lost host"
+            ));
+        }
+        mistakes.extend(self.consensus().mistakes());
+        if self.advertise.is_empty() && self.listen.ip().is_unspecified() {
+            mistakes.push(format!(
+                "--advertise is missing: others cannot reach this controller at {}",
+                self.listen
+            ));
+        }
+        mistakes
+    }
+}
+
+// === impl Args ===
+
+impl Args {
+    /// The configuration that these arguments, the environment and the file they name amount to.
+    pub fn resolve(self) -> Result<Intent, Error> {
+        let (check_config, print_config) = (self.check_config, self.print_config);
+        let (file, unknown) = match &self.config {
+            Some(path) => load_file::<Config>(path)?,
+            None => (Config::default(), Vec::new()),
+        };
+        let config = self.over(file);
+        let mut mistakes = config.mistakes();
+        if check_config {
+            mistakes.extend(unknown.iter().map(|key| format!("{key} is not a setting")));
+        } else if !unknown.is_empty() {
+            tracing::warn!(keys = ?unknown, "the configuration file has settings that this build does not know");
+        }
+        if !mistakes.is_empty() {
+            return Err(Error::Mistakes(mistakes));
+        }
+        if check_config {
+            return Ok(Intent::Checked);
+        }
+        if print_config {
+            return Ok(Intent::Print(toml::to_string(&config).expect("every setting has a TOML form")));
+        }
+        Ok(Intent::Run(Box::new(config)))
+    }
+
+    /// These arguments over what a file said.
+    fn over(self, file: Config) -> Config {
+        Config {
+            identity: self.identity.unwrap_or(file.identity),
+            data_dir: self.data_dir.unwrap_or(file.data_dir),
+            listen: self.listen.unwrap_or(file.listen),
+            advertise: self.advertise.unwrap_or(file.advertise),
+            bootstrap: self.bootstrap || file.bootstrap,
+            join: if self.join.is_empty() { file.join } else { self.join },
+            ops_listen: self.ops_listen.unwrap_or(file.ops_listen),
+            ready_file: self.ready_file.or(file.ready_file),
+            instance_lost_after: self.instance_lost_after.unwrap_or(file.instance_lost_after),
+            task_healthy_after: self.task_healthy_after.unwrap_or(file.task_healthy_after),
+            stopped_task_retention: self.stopped_task_retention.unwrap_or(file.stopped_task_retention),
+            snapshot_entries: self.snapshot_entries.unwrap_or(file.snapshot_entries),
+            log: self.log.unwrap_or(file.log),
+            log_json: self.log_json || file.log_json,
+            otlp_endpoint: self.otlp_endpoint.or(file.otlp_endpoint),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(args: &[&str]) -> Result<Intent, Error> {
+        Args::try_parse_from([&["berth-controller"], args].concat()).expect("the arguments parse").resolve()
+    }
+
+    #[test]
+    fn reports_every_mistake_at_once() {
+        let Err(Error::Mistakes(mistakes)) = resolve(&["--instance-lost-after", "1s"]) else {
+            panic!("accepted");
+        };
+        assert_eq!(mistakes.len(), 4, "{mistakes:?}");
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("controller.toml");
+        std::fs::write(&file, "task_healthy_after = \"40s\"\ninstance_lost_after = \"20s\"\n").unwrap();
+        let file = file.display().to_string();
+        let args = [
+            "--config",
+            &file,
+            "--identity",
+            "i",
+            "--data-dir",
+            "d",
+            "--advertise",
+            "a:1",
+            "--task-healthy-after",
+            "1s",
+        ];
+        let Ok(Intent::Run(config)) = resolve(&args) else { panic!("refused") };
+        assert_eq!(config.task_healthy_after, NonZeroDuration::from_secs(1));
+        assert_eq!(config.instance_lost_after, NonZeroDuration::from_secs(20));
+    }
+
+    #[test]
+    fn unknown_settings_fail_only_the_check() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("controller.toml");
+        std::fs::write(&file, "colour = \"blue\"\n").unwrap();
+        let file = file.display().to_string();
+        let args = ["--config", &file, "--identity", "i", "--data-dir", "d", "--advertise", "a:1"];
+        assert!(resolve(&args).is_ok());
+        assert!(resolve(&[&args[..], &["--check-config"]].concat()).is_err());
+    }
+}

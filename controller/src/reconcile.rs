@@ -1,0 +1,208 @@
+//! The leader's reconcilers: one row each.
+//!
+//! A round takes the newest view, asks the planner, proposes what it answers, and waits until that is applied; the
+//! next round sees it. Nothing here knows why a key was woken.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use berth_model::change::Change;
+use berth_model::command::{Command, Outcome as Applied};
+use berth_model::id::{ClusterName, Ids, InstanceId, ServiceKey};
+use berth_model::plan::{self, Plan, Policy};
+use berth_model::service::ServiceStatus;
+use berth_model::state::{State, View};
+use berth_model::time::Timestamp;
+use berth_process::clock::Clock;
+use berth_process::entropy::Entropy;
+use berth_process::reconcile::{Handle, Outcome, Row, Status};
+use berth_process::shutdown::Shutdown;
+use futures::future::join_all;
+use tokio::sync::watch;
+
+use crate::proposer::{ProposeError, Proposer};
+
+/// How often every service is looked at although nothing woke it: a net under the wake-ups, not their replacement.
+const SERVICE_RESYNC: Duration = Duration::from_secs(30);
+
+/// How often leases are looked at.
+const INSTANCE_RESYNC: Duration = Duration::from_secs(1);
+
+/// How often what is over is looked at.
+const REAPER_RESYNC: Duration = Duration::from_secs(60);
+
+/// How soon to look again after a proposal that did not get through.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// For each instance that counts as connected: how long nobody vouched for it; and those lost that are heard again.
+pub type Liveness = Arc<dyn Fn(&State) -> (BTreeMap<InstanceId, Duration>, Vec<InstanceId>) + Send + Sync>;
+
+/// What every round needs.
+#[derive(Clone)]
+pub struct Context {
+    /// The newest view.
+    pub view: Arc<dyn Fn() -> View + Send + Sync>,
+    /// The one write door.
+    pub proposer: Proposer,
+    /// Wall clock.
+    pub clock: Clock,
+    /// Seeds for ids.
+    pub entropy: Entropy,
+    /// What operators set.
+    pub policy: Policy,
+    /// Who is silent.
+    pub liveness: Liveness,
+}
+
+/// The reconcilers of one leader, running.
+#[derive(Clone, Debug)]
+pub struct Reconcilers {
+    services: Handle<ServiceKey>,
+    instances: Handle<()>,
+    reaper: Handle<()>,
+}
+
+// === impl Reconcilers ===
+
+impl Reconcilers {
+    /// Starts one row for each planner in the scope of `shutdown`.
+    pub fn start(context: &Context, shutdown: &Shutdown) -> Self {
+        let view = Arc::clone(&context.view);
+        let live_services = move || live_services(&view());
+        let once = || vec![()];
+        Self {
+            services: row("service", SERVICE_RESYNC, live_services, context, plan_service).start(shutdown),
+            instances: row("instance", INSTANCE_RESYNC, once, context, plan_instances).start(shutdown),
+            reaper: row("reaper", REAPER_RESYNC, once, context, plan_reaper).start(shutdown),
+        }
+    }
+
+    /// Wakes whoever may have something to do after these changes.
+    pub fn wake(&self, view: &State, changes: &[Change]) {
+        for change in changes {
+            match change {
+                Change::Service(key) | Change::Task { service: Some(key), .. } => {
+                    self.services.poke(key.clone())
+                }
+                Change::Instance { cluster, offers_more: true, .. } => self.wake_unsettled(view, cluster),
+                Change::Task { service: None, .. }
+                | Change::Instance { offers_more: false, .. }
+                | Change::Cluster(_)
+                | Change::TaskDefinition(_)
+                | Change::Manifest(_)
+                | Change::AccessKey(_)
+                | Change::History => {}
+            }
+        }
+    }
+
+    /// Changes were missed: everything is looked at.
+    pub fn wake_all(&self) {
+        self.services.poke_all();
+        self.instances.poke_all();
+    }
+
+    /// What each did last.
+    pub fn statuses(&self) -> Vec<watch::Receiver<Status>> {
+        vec![self.services.status(), self.instances.status(), self.reaper.status()]
+    }
+
+    /// Room appeared in a cluster: services that wait for some look again.
+    fn wake_unsettled(&self, view: &State, cluster: &ClusterName) {
+        for service in view.services_in(cluster).filter(|service| is_live(service.status) && !service.steady)
+        {
+            self.services.poke(service.key.clone());
+        }
+    }
+}
+
+fn live_services(view: &State) -> Vec<ServiceKey> {
+    view.services().filter(|service| is_live(service.status)).map(|service| service.key.clone()).collect()
+}
+
+fn is_live(status: ServiceStatus) -> bool {
+    match status {
+        ServiceStatus::Active | ServiceStatus::Draining => true,
+        ServiceStatus::Inactive => false,
+    }
+}
+
+fn row<K: berth_process::reconcile::Key>(
+    name: &'static str,
+    resync: Duration,
+    keys: impl Fn() -> Vec<K> + Send + Sync + 'static,
+    context: &Context,
+    plan: fn(&Context, &State, &K, Timestamp) -> Plan,
+) -> Row<K> {
+    let context = context.clone();
+    Row::new(name, resync, keys, move |key| round(context.clone(), key, plan))
+}
+
+fn plan_service(context: &Context, view: &State, key: &ServiceKey, now: Timestamp) -> Plan {
+    let mut ids = Ids::from_seed(context.entropy.u128());
+    plan::service::plan(view, key, now, &context.policy, &mut ids)
+}
+
+fn plan_instances(context: &Context, view: &State, _: &(), now: Timestamp) -> Plan {
+    let (silent, returned) = (context.liveness)(view);
+    let mut plan = plan::instance::plan(view, &silent, now, &context.policy);
+    plan.commands
+        .extend(returned.into_iter().map(|id| Command::SetInstanceConnected { id, connected: true }));
+    plan
+}
+
+fn plan_reaper(context: &Context, view: &State, _: &(), now: Timestamp) -> Plan {
+    plan::reaper::plan(view, now, &context.policy)
+}
+
+/// One round of one key.
+async fn round<K: berth_process::reconcile::Key>(
+    context: Context,
+    key: K,
+    plan: fn(&Context, &State, &K, Timestamp) -> Plan,
+) -> Outcome {
+    let now = Timestamp::from_unix_ms(context.clock.unix_ms());
+    let plan = plan(&context, &(context.view)(), &key, now);
+    let next_wake = plan.next_wake.map(|at| at.since(now));
+    let reason = plan.notes.join("; ");
+    if plan.commands.is_empty() {
+        return Outcome { next_wake, ..Outcome::quiescent(reason) };
+    }
+    let commands = plan.commands.len();
+    tracing::debug!(?key, commands, reason, "a plan has commands");
+    match carry_out(&context.proposer, plan.commands).await {
+        Carried::Applied => Outcome { next_wake: None, ..Outcome::acted(commands, reason) },
+        Carried::Unchanged => Outcome { next_wake, quiescent: true, commands, reason },
+        Carried::Failed(error) => Outcome::acted(commands, error).wake_in(RETRY),
+    }
+}
+
+/// What became of a plan's commands.
+enum Carried {
+    /// The state is another now: look again.
+    Applied,
+    /// Nothing changed: looking again would give the same plan.
+    Unchanged,
+    /// One did not get through.
+    Failed(String),
+}
+
+/// Proposes commands in their order and waits for all of them.
+async fn carry_out(proposer: &Proposer, commands: Vec<Command>) -> Carried {
+    let replies = join_all(commands.into_iter().map(|command| proposer.propose(command))).await;
+    let mut changed = false;
+    for reply in replies {
+        match reply {
+            Ok((_, Applied::Unchanged)) => {}
+            Ok((_, Applied::Applied | Applied::Started { .. })) => changed = true,
+            // Somebody changed what is wanted meanwhile: the next round plans for that.
+            Err(ProposeError::Rejected(rejection)) => {
+                tracing::debug!(%rejection, "a planned command was rejected");
+                changed = true;
+            }
+            Err(error) => return Carried::Failed(error.to_string()),
+        }
+    }
+    if changed { Carried::Applied } else { Carried::Unchanged }
+}

@@ -1,0 +1,210 @@
+//! Agent sessions, on every controller.
+//!
+//! A session takes an agent's hello, gives it its manifest and every change of it, and puts what it reports into the
+//! log. It decides nothing: manifests are a function of the local replica, and stops are confirmed only from a state
+//! that is proven to be current.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use berth_model::change::Change;
+use berth_model::command::Command;
+use berth_model::id::InstanceId;
+use berth_model::state::View;
+use berth_model::time::Timestamp;
+use berth_model::validate::container_instance::from_hello;
+use berth_process::clock::Clock;
+use berth_process::entropy::Entropy;
+use berth_process::shutdown::{OnError, Shutdown};
+use berth_proto::agent::v1 as pb;
+use berth_proto::agent::v1::agents_server::Agents;
+use berth_proto::agent::v1::{agent_message, controller_message};
+use futures::Stream;
+use tokio::sync::{Notify, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::feed::{Event, Feed};
+use crate::limits::{SESSION_QUEUE, SESSIONS};
+use crate::proposer::{ProposeError, Proposer};
+use crate::raft::Consensus;
+
+mod connection;
+pub mod leases;
+pub mod liveness;
+pub mod logs;
+mod manifest;
+pub mod registry;
+mod reports;
+
+use connection::Connection;
+use logs::Logs;
+use registry::{Entry, Registry};
+
+/// How often agents send a heartbeat. A session that is silent for three of them ends, well before the instance
+/// would be declared lost.
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long the first message of a session may take.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The agents of this controller. Cheap to clone.
+#[derive(Clone)]
+pub struct Sessions {
+    consensus: Consensus,
+    proposer: Proposer,
+    registry: Registry,
+    logs: Logs,
+    clock: Clock,
+    shutdown: Shutdown,
+}
+
+// === impl Sessions ===
+
+impl Sessions {
+    /// Sessions that read and propose through `consensus` and live no longer than `shutdown`.
+    pub fn new(consensus: Consensus, clock: Clock, entropy: Entropy, shutdown: Shutdown) -> Self {
+        let proposer = consensus.proposer();
+        let registry = Registry::default();
+        let logs = Logs::new(registry.clone(), entropy);
+        Self { consensus, proposer, registry, logs, clock, shutdown }
+    }
+
+    /// Who is connected here.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Log streams of agents that are connected here.
+    pub fn logs(&self) -> &Logs {
+        &self.logs
+    }
+
+    /// Tells sessions of changed manifests until the feed ends.
+    pub async fn follow(self, feed: Feed) {
+        let (_view, mut changes) = feed.subscribe();
+        while let Ok(event) = changes.next().await {
+            match event {
+                Event::Changed(changes) => {
+                    for change in changes.changes.iter() {
+                        if let Change::Manifest(instance) = change {
+                            self.registry.wake(*instance);
+                        }
+                    }
+                }
+                // Changes were missed: every session looks for itself.
+                Event::Missed { .. } => self.registry.wake_all(),
+            }
+        }
+    }
+
+    /// Registers the instance behind a hello, unless the state says so already.
+    async fn register(&self, hello: &pb::Hello) -> Result<InstanceId, Status> {
+        let view = self.consensus.view();
+        let now = Timestamp::from_unix_ms(self.clock.unix_ms());
+        let (id, command) =
+            from_hello(hello, &view, now).map_err(|error| Status::failed_precondition(error.message))?;
+        if !is_known(&view, &command) {
+            self.proposer.propose(command).await.map_err(unrecorded)?;
+        }
+        Ok(id)
+    }
+
+    async fn open(&self, mut inbound: Streaming<pb::AgentMessage>) -> Result<Outbound, Status> {
+        if self.registry.len() >= SESSIONS {
+            return Err(Status::resource_exhausted(format!(
+                "this controller holds {SESSIONS} sessions; try another"
+            )));
+        }
+        if self.consensus.leadership().borrow().leader.is_none() {
+            return Err(Status::unavailable("this controller knows no leader; try another"));
+        }
+        let hello = first_message(&mut inbound).await?;
+        let id = self.register(&hello).await?;
+        let (outbound, queue) = mpsc::channel(SESSION_QUEUE);
+        let end = self.shutdown.token().child_token();
+        let manifest_changed = Arc::new(Notify::new());
+        let entry = Entry {
+            end: end.clone(),
+            manifest_changed: Arc::clone(&manifest_changed),
+            outbound: outbound.clone(),
+        };
+        self.registry.insert(id, entry);
+        let connection = Connection::new(self.clone(), id, end.clone(), manifest_changed, outbound);
+        let sessions = self.clone();
+        self.shutdown.spawn("agent session", OnError::Log, async move {
+            let reason = connection.run(inbound, hello).await;
+            tracing::info!(container_instance = %id, reason, "an agent's session ended");
+            sessions.registry.remove(id, &end);
+            Ok::<(), std::convert::Infallible>(())
+        });
+        Ok(Box::pin(futures::StreamExt::map(ReceiverStream::new(queue), Ok)))
+    }
+}
+
+type Outbound = Pin<Box<dyn Stream<Item = Result<pb::ControllerMessage, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl Agents for Sessions {
+    type SessionStream = Outbound;
+
+    async fn session(
+        &self,
+        request: Request<Streaming<pb::AgentMessage>>,
+    ) -> Result<Response<Self::SessionStream>, Status> {
+        self.open(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn push_logs(
+        &self,
+        request: Request<Streaming<pb::LogChunk>>,
+    ) -> Result<Response<pb::PushLogsResponse>, Status> {
+        let mut chunks = request.into_inner();
+        let mut request_id = String::new();
+        while let Some(chunk) = chunks.message().await? {
+            request_id.clone_from(&chunk.request_id);
+            let Some(receiver) = self.logs.receiver(&request_id) else { break };
+            if receiver.send(chunk).await.is_err() {
+                break;
+            }
+        }
+        self.logs.finish(&request_id);
+        Ok(Response::new(pb::PushLogsResponse {}))
+    }
+}
+
+async fn first_message(inbound: &mut Streaming<pb::AgentMessage>) -> Result<pb::Hello, Status> {
+    let first = tokio::time::timeout(HELLO_TIMEOUT, inbound.message())
+        .await
+        .map_err(|_| Status::deadline_exceeded("a session begins with a hello, and none came"))??;
+    match first.and_then(|message| message.message) {
+        Some(agent_message::Message::Hello(hello)) => Ok(hello),
+        _ => Err(Status::invalid_argument("a session begins with a hello")),
+    }
+}
+
+/// Whether a registration would change nothing.
+fn is_known(view: &View, command: &Command) -> bool {
+    let Command::RegisterInstance(offer) = command else { return false };
+    view.instance(offer.id).is_some_and(|known| {
+        known.connected
+            && known.cluster == offer.cluster
+            && known.status != berth_model::container_instance::InstanceStatus::Inactive
+            && known.capacity == offer.capacity
+            && known.attributes == offer.attributes
+            && known.spec == offer.spec
+    })
+}
+
+/// Why an agent could not be registered. It tries again, here or at another controller.
+fn unrecorded(error: ProposeError) -> Status {
+    match error {
+        ProposeError::Rejected(rejection) => Status::failed_precondition(rejection.to_string()),
+        ProposeError::Unknown
+        | ProposeError::NoLeader
+        | ProposeError::Overloaded
+        | ProposeError::TooLarge { .. } => Status::unavailable(error.to_string()),
+    }
+}

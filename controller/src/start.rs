@@ -1,0 +1,346 @@
+//! Putting a controller together, running it, and taking it down.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use berth_model::arn::Scope;
+use berth_model::cluster::{Cluster, ClusterStatus};
+use berth_model::command::{Bootstrap, Command};
+use berth_model::id::ClusterName;
+use berth_model::key::{AccessKey, Role};
+use berth_model::time::Timestamp;
+use berth_process::clock::Clock;
+use berth_process::entropy::Entropy;
+use berth_process::identity::{self, ClusterIdentity};
+use berth_process::net::{self, Connector, Listen};
+use berth_process::ops::{self, Readiness};
+use berth_process::shutdown::{OnError, Shutdown};
+use berth_process::tls;
+use berth_proto::agent::v1::agents_server::AgentsServer;
+use prometheus_client::registry::Registry;
+use tokio::sync::watch;
+use tonic::service::Routes;
+
+use crate::api::auth::{NotASealingKey, SealingKey};
+use crate::api::{self, Api};
+use crate::config::Config;
+use crate::proposer::ProposeError;
+use crate::raft::consensus::{Setup, StartError};
+use crate::raft::membership::MembershipError;
+use crate::raft::service::PeerService;
+use crate::raft::{Consensus, Storage};
+use crate::reconcile::Context;
+use crate::session::Sessions;
+use crate::session::leases::Leases;
+use crate::wiring::{LogStreams, Members, PeerDoor, Reconciling, Store};
+use crate::{leader, metrics, session};
+
+/// How long everything may take to end. Calls get two seconds of it.
+const DRAIN: Duration = Duration::from_secs(8);
+
+/// An instance that somebody vouched for within this time is there. Three reports of the sessions fit into it.
+const VOUCHED_WINDOW: Duration = Duration::from_secs(3);
+
+/// What a controller stands on.
+pub struct Environment<L> {
+    /// Where calls come in.
+    pub listen: L,
+    /// How other controllers are reached.
+    pub connector: Connector,
+    /// The certificate to serve with; none in a simulated network.
+    pub certificate: Option<tls::Certificate>,
+    /// Where the log, the vote and snapshots are kept.
+    pub storage: Storage,
+    /// The wall clock.
+    pub clock: Clock,
+    /// Where random numbers come from.
+    pub entropy: Entropy,
+    /// Ends the controller.
+    pub shutdown: Shutdown,
+}
+
+/// Why a controller does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The identity file cannot be used.
+    #[error(transparent)]
+    Identity(#[from] identity::Error),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// Consensus cannot start.
+    #[error(transparent)]
+    Consensus(#[from] StartError),
+    /// The API cannot be served.
+    #[error(transparent)]
+    Api(#[from] api::Error),
+    /// The cluster cannot be begun.
+    #[error("cannot begin the cluster")]
+    Bootstrap(#[source] MembershipError),
+    /// What a new cluster is born with cannot be written.
+    #[error("cannot write what a new cluster is born with")]
+    Birth(#[source] ProposeError),
+    /// The identity has no usable sealing key.
+    #[error("cannot use the sealing key of the identity file")]
+    SealingKey(#[from] NotASealingKey),
+    /// The ready file cannot be written.
+    #[error("cannot write {path}")]
+    ReadyFile {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Runs a controller until its shutdown is triggered or a part of it fails.
+pub async fn run<L: Listen>(
+    config: &Config,
+    identity: &ClusterIdentity,
+    environment: Environment<L>,
+) -> Result<(), Error> {
+    let Environment { listen, connector, certificate, storage, clock, entropy, shutdown } = environment;
+    let address = local_address(&listen, "--listen")?;
+    let advertise = if config.advertise.is_empty() { address.clone() } else { config.advertise.clone() };
+    let setup = Setup {
+        storage,
+        address: advertise,
+        config: config.consensus(),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+        connector,
+        peer_key: identity.peer_key.clone(),
+        shutdown: shutdown.clone(),
+    };
+    let consensus = Consensus::start(setup).await?;
+    let mut registry = Registry::default();
+    consensus.register_metrics(&mut registry);
+    let parts = Assembled::new(
+        config,
+        identity,
+        &consensus,
+        (clock.clone(), entropy.clone()),
+        &shutdown,
+        &mut registry,
+    )?;
+    let ops_listen =
+        net::bind(config.ops_listen).map_err(|source| listen_error(config.ops_listen, source))?;
+    let ops_address = local_address(&ops_listen, "--ops-listen")?;
+    let readiness = Readiness::new();
+    serve_ops(ops_listen, registry, readiness.clone(), &shutdown);
+    let (routes, serving) = (parts.routes.clone(), shutdown.clone());
+    shutdown.spawn("server", OnError::Shutdown, async move {
+        net::serve(routes, listen, certificate.as_ref(), &serving).await
+    });
+    follow_readiness(&consensus, readiness, &shutdown);
+    write_ready_file(config.ready_file.as_deref(), &address, &ops_address)?;
+    let entered = tokio::select! {
+        biased;
+        // Cancel-safe: the token stays cancelled.
+        () = shutdown.token().cancelled() => Ok(()),
+        // Not cancel-safe, and need not be: the process ends.
+        entered = enter(config, identity, &consensus, (&clock, &entropy)) => entered,
+    };
+    if entered.is_ok() {
+        parts.start(&consensus, &shutdown);
+        shutdown.wait_for_signal().await;
+    }
+    consensus.stop().await;
+    if let Err(error) = shutdown.drain(DRAIN).await {
+        tracing::warn!(%error, "not everything ended in time");
+    }
+    entered
+}
+
+/// The parts of a controller around its consensus.
+struct Assembled {
+    routes: Routes,
+    sessions: Sessions,
+    leases: Leases,
+    context: Context,
+    current: leader::Current,
+}
+
+// === impl Assembled ===
+
+impl Assembled {
+    fn new(
+        config: &Config,
+        identity: &ClusterIdentity,
+        consensus: &Consensus,
+        (clock, entropy): (Clock, Entropy),
+        shutdown: &Shutdown,
+        registry: &mut Registry,
+    ) -> Result<Self, Error> {
+        let proposer = consensus.proposer();
+        let sessions = Sessions::new(consensus.clone(), clock.clone(), entropy.clone(), shutdown.child());
+        let leases = Leases::default();
+        let current: leader::Current = Arc::new(watch::channel(None).0);
+        let reconciling =
+            Arc::new(Reconciling { current: Arc::clone(&current), consensus: consensus.clone() });
+        let store = Store { consensus: consensus.clone(), proposer: proposer.clone() };
+        let parts = api::Parts {
+            consensus: Arc::new(store),
+            membership: Arc::new(Members(consensus.clone())),
+            reconcilers: Arc::clone(&reconciling) as Arc<dyn api::Reconcilers>,
+            logs: Arc::new(LogStreams { sessions: sessions.clone(), consensus: consensus.clone() }),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+        };
+        let api = Api::new(parts, identity, registry)?;
+        let door = PeerDoor { sessions: sessions.clone(), leases: leases.clone(), reconciling };
+        let others = Routes::new(PeerService::server(consensus.clone(), Arc::new(door)))
+            .add_service(AgentsServer::new(sessions.clone()));
+        let routes = api.routes(others)?;
+        metrics::register(registry, &sessions, consensus.feed());
+        let (feed, silent) = (consensus.feed().clone(), leases.clone());
+        let context = Context {
+            view: Arc::new(move || feed.view()),
+            proposer,
+            clock,
+            entropy,
+            policy: config.policy(),
+            liveness: Arc::new(move |view| {
+                (silent.silent(view, VOUCHED_WINDOW), silent.returned(view, VOUCHED_WINDOW))
+            }),
+        };
+        Ok(Self { routes, sessions, leases, context, current })
+    }
+
+    /// Starts what only makes sense for a controller that takes part.
+    fn start(self, consensus: &Consensus, shutdown: &Shutdown) {
+        let until = |name, future: futures::future::BoxFuture<'static, ()>| {
+            let token = shutdown.token().clone();
+            shutdown.spawn(name, OnError::Shutdown, async move {
+                token.run_until_cancelled_owned(future).await;
+                Ok::<(), std::convert::Infallible>(())
+            });
+        };
+        until("manifests", Box::pin(self.sessions.clone().follow(consensus.feed().clone())));
+        until("liveness", Box::pin(session::liveness::report(self.sessions, self.leases.clone())));
+        let leases = self.leases;
+        let begin = move || leases.reset();
+        let lead = leader::run(consensus.clone(), self.context, begin, self.current, shutdown.clone());
+        until("leader", Box::pin(lead));
+    }
+}
+
+/// Begins a cluster or joins one, unless this controller is in one.
+async fn enter(
+    config: &Config,
+    identity: &ClusterIdentity,
+    consensus: &Consensus,
+    (clock, entropy): (&Clock, &Entropy),
+) -> Result<(), Error> {
+    if config.bootstrap {
+        consensus.bootstrap().await.map_err(Error::Bootstrap)?;
+        return give_birth(identity, consensus, clock, entropy).await;
+    }
+    if !config.join.is_empty() {
+        let members = consensus.join(&config.join).await;
+        tracing::info!(controllers = members.len(), "this controller takes part");
+    }
+    Ok(())
+}
+
+/// Writes what a new cluster is born with. Said again, it changes nothing.
+async fn give_birth(
+    identity: &ClusterIdentity,
+    consensus: &Consensus,
+    clock: &Clock,
+    entropy: &Entropy,
+) -> Result<(), Error> {
+    let view = consensus.view();
+    if view.cluster_id() == identity.cluster_id {
+        return Ok(());
+    }
+    let now = Timestamp::from_unix_ms(clock.unix_ms());
+    let sealing_key = SealingKey::from_hex(&identity.sealing_key_hex)?;
+    let key = |key: &identity::AccessKey, role| AccessKey {
+        id: key.access_key_id.clone(),
+        sealed_secret: sealing_key.seal(&key.access_key_id, &key.secret_access_key, entropy),
+        role,
+        created_at: now,
+    };
+    let bootstrap = Bootstrap {
+        cluster_id: identity.cluster_id.clone(),
+        scope: Scope {
+            partition: identity.partition.clone(),
+            region: identity.region.clone(),
+            account: identity.account.clone(),
+        },
+        keys: vec![
+            key(&identity.admin_key, Role::Admin),
+            key(&identity.agent_key, Role::Agent),
+            key(&identity.peer_key, Role::Peer),
+        ],
+    };
+    let default = Cluster {
+        name: ClusterName::new("default"),
+        status: ClusterStatus::Active,
+        created_at: now,
+        spec: berth_model::wire::Wire::default(),
+    };
+    let proposer = consensus.proposer();
+    proposer.propose(Command::Bootstrap(bootstrap)).await.map_err(Error::Birth)?;
+    if view.cluster(&default.name).is_none() {
+        proposer.propose(Command::CreateCluster(default)).await.map_err(Error::Birth)?;
+    }
+    Ok(())
+}
+
+/// Ready while there is a leader to pass writes to.
+fn follow_readiness(consensus: &Consensus, readiness: Readiness, shutdown: &Shutdown) {
+    let (mut leadership, token) = (consensus.leadership(), shutdown.token().clone());
+    shutdown.spawn("readiness", OnError::Shutdown, async move {
+        let follow = async {
+            loop {
+                let leader = leadership.borrow_and_update().leader.as_ref().map(|leader| leader.id);
+                match leader {
+                    Some(leader) => readiness.set_ready(true, format!("controller {leader} leads")),
+                    None => readiness.set_ready(false, "no controller leads"),
+                }
+                if leadership.changed().await.is_err() {
+                    break;
+                }
+            }
+        };
+        token.run_until_cancelled(follow).await;
+        Ok::<(), std::convert::Infallible>(())
+    });
+}
+
+fn serve_ops(listen: net::TcpListen, registry: Registry, readiness: Readiness, shutdown: &Shutdown) {
+    let serving = shutdown.clone();
+    shutdown.spawn("ops", OnError::Shutdown, async move {
+        ops::serve(listen, registry, readiness, &serving).await
+    });
+}
+
+fn local_address(listen: &impl Listen, flag: &str) -> Result<String, Error> {
+    let address = listen.local_addr().map_err(|source| listen_error(flag, source))?;
+    Ok(address.to_string())
+}
+
+fn listen_error(address: impl ToString, source: io::Error) -> Error {
+    Error::Listen { address: address.to_string(), source }
+}
+
+/// Says where this controller is reached, in a file that appears whole or not at all.
+fn write_ready_file(path: Option<&Path>, grpc: &str, ops: &str) -> Result<(), Error> {
+    let Some(path) = path else { return Ok(()) };
+    let failed = |source| Error::ReadyFile { path: path.to_owned(), source };
+    let text = serde_json::json!({ "grpc": grpc, "ops": ops }).to_string();
+    let draft = path.with_extension("tmp");
+    std::fs::write(&draft, text).map_err(failed)?;
+    std::fs::rename(&draft, path).map_err(failed)
+}

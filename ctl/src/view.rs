@@ -1,0 +1,21 @@
+//! What people see of each noun: tables and descriptions. Pure functions of messages and the time.
+
+pub(crate) mod admin;
+pub(crate) mod cluster;
+pub(crate) mod instance;
+pub(crate) mod service;
+pub(crate) mod task;
+pub(crate) mod task_definition;
+
+use berth_proto::ecs::v1::Tag;
+
+/// Tags as `key=value, key=value`.
+fn tags(tags: &[Tag]) -> String {
+    let one = |tag: &Tag| format!("{}={}", tag.key(), tag.value());
+    tags.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// A count, or nothing where the API says nothing.
+fn count(count: Option<i32>) -> String {
+    count.map(|count| count.to_string()).unwrap_or_default()
+}

@@ -1,0 +1,178 @@
+//! Carrying out commands. `apply` checks and records; it never decides, reads a clock or makes an id.
+//!
+//! Every controller applies the same log, so everything here is a function of the state and the command. A command
+//! is checked in full before the first change: a rejection changes nothing.
+
+use std::collections::BTreeSet;
+
+use crate::change::Change;
+use crate::command::{Command, Envelope, Outcome, Rejection, Reply};
+use crate::id::{ClusterName, InstanceId, Revision, ServiceKey};
+use crate::limits::HISTORY_ENTRIES;
+use crate::service::Service;
+use crate::state::{Ended, HistoryEntry, State};
+use crate::task::Task;
+use crate::time::Timestamp;
+
+mod cluster;
+mod container_instance;
+mod forget;
+mod report;
+mod service;
+mod task;
+mod task_definition;
+
+/// What became of a command, and what it touched.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Applied {
+    /// For whoever proposed it.
+    pub reply: Reply,
+    /// For whoever waits for changes; empty when it was rejected.
+    pub changes: Vec<Change>,
+}
+
+/// The state under change, and what one command may know.
+struct Context<'a> {
+    state: &'a mut State,
+    revision: Revision,
+    now: Timestamp,
+    changes: Vec<Change>,
+    /// Whether the history has new lines.
+    noted: bool,
+}
+
+// === impl State ===
+
+impl State {
+    /// Applies the command of log entry `revision`.
+    pub fn apply(&mut self, revision: Revision, envelope: &Envelope) -> Applied {
+        self.revision = revision;
+        let (now, changes) = (envelope.issued_at, Vec::new());
+        let mut context = Context { state: self, revision, now, changes, noted: false };
+        let reply = context.dispatch(&envelope.command);
+        if context.noted {
+            context.changes.push(Change::History);
+        }
+        let changes = if reply.is_ok() { context.changes } else { Vec::new() };
+        Applied { reply, changes }
+    }
+
+    /// Notes a log entry without a command (a membership change, a leader's first entry).
+    pub fn skip(&mut self, revision: Revision) {
+        self.revision = revision;
+    }
+}
+
+// === impl Context ===
+
+impl Context<'_> {
+    fn dispatch(&mut self, command: &Command) -> Reply {
+        match command {
+            Command::Bootstrap(bootstrap) => cluster::bootstrap(self, bootstrap),
+            Command::PutAccessKey(key) => cluster::put_access_key(self, key),
+            Command::CreateCluster(cluster) => cluster::create(self, cluster),
+            Command::UpdateCluster(cluster) => cluster::update(self, cluster),
+            Command::DeleteCluster(name) => cluster::delete(self, name),
+            Command::RegisterTaskDefinition(definition) => task_definition::register(self, definition),
+            Command::DeregisterTaskDefinition(key) => task_definition::deregister(self, key),
+            Command::DeleteTaskDefinitions(keys) => task_definition::delete(self, keys),
+            Command::CreateService(service) => service::create(self, service),
+            Command::UpdateService(update) => service::update(self, update),
+            Command::DeleteService(key) => service::delete(self, key),
+            Command::AdvanceService(advance) => service::advance(self, advance),
+            Command::StartTasks(start) => task::start(self, start),
+            Command::StopTasks(stop) => task::stop(self, stop),
+            Command::RegisterInstance(instance) => container_instance::register(self, instance),
+            Command::SetInstanceStatus(set) => container_instance::set_status(self, set),
+            Command::DeregisterInstance { id, force } => container_instance::deregister(self, *id, *force),
+            Command::SetInstanceConnected { id, connected } => {
+                container_instance::set_connected(self, *id, *connected)
+            }
+            Command::PutAttributes(puts) => container_instance::put_attributes(self, puts),
+            Command::DeleteAttributes(deletes) => container_instance::delete_attributes(self, deletes),
+            Command::ReportTasks { instance, reports } => report::report(self, *instance, reports),
+            Command::Forget(forget) => forget::forget(self, forget),
+        }
+    }
+
+    fn changed(&mut self, change: Change) {
+        if !self.changes.contains(&change) {
+            self.changes.push(change);
+        }
+    }
+
+    fn task_changed(&mut self, task: &Task) {
+        self.changes.push(Change::Task { id: task.id, instance: task.instance, service: task.service() });
+    }
+
+    fn instance_changed(&mut self, id: InstanceId, cluster: ClusterName, offers_more: bool) {
+        self.changed(Change::Instance { id, cluster, offers_more });
+    }
+
+    /// The desired set of this instance's agent is another from this revision on.
+    fn manifest_changed(&mut self, id: InstanceId) {
+        if let Some(instance) = self.state.instances.get_mut(&id) {
+            let instance = std::sync::Arc::make_mut(instance);
+            if instance.manifest_generation != self.revision {
+                instance.manifest_generation = self.revision;
+                self.changes.push(Change::Manifest(id));
+            }
+        }
+    }
+
+    /// There is something to look at for the services with tasks on this instance.
+    fn wake_services_on(&mut self, id: InstanceId) {
+        let tasks = self.state.tasks_on(id).filter(|task| !task.is_stopped());
+        let services: BTreeSet<ServiceKey> = tasks.filter_map(|task| task.service()).collect();
+        for key in services {
+            if let Ok(service) = self.service_mut(&key) {
+                service.steady = false;
+            }
+            self.changed(Change::Service(key));
+        }
+    }
+
+    fn ended(&mut self, what: Ended) {
+        self.state.ended_at.insert(what, self.now);
+    }
+
+    fn service_mut(&mut self, key: &ServiceKey) -> Result<&mut Service, Rejection> {
+        let service = self.state.services.get_mut(key);
+        service.map(std::sync::Arc::make_mut).ok_or_else(|| gone("service", key))
+    }
+
+    /// Adds a line to the history, the oldest making room.
+    fn note(
+        &mut self,
+        cluster: &ClusterName,
+        service: Option<&ServiceKey>,
+        kind: &str,
+        id: String,
+        message: String,
+    ) {
+        let entry = HistoryEntry {
+            revision: self.revision,
+            at: self.now,
+            cluster: cluster.clone(),
+            service: service.map(|service| service.name.clone()),
+            kind: kind.to_owned(),
+            id,
+            message,
+        };
+        self.state.history.push_back(entry);
+        while self.state.history.len() > HISTORY_ENTRIES {
+            self.state.history.pop_front();
+        }
+        self.noted = true;
+    }
+}
+
+fn gone(kind: &'static str, id: impl ToString) -> Rejection {
+    Rejection::Gone { kind: kind.into(), id: id.to_string() }
+}
+
+const APPLIED: Reply = Ok(Outcome::Applied);
+const UNCHANGED: Reply = Ok(Outcome::Unchanged);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+//! What agents saw of their tasks: the observation side.
+//!
+//! A report may come twice, late, or after the task was forgotten. What is not newer than what is known is dropped
+//! without a word; a task that is STOPPED stays so.
+
+use std::sync::Arc;
+
+use super::{Context, UNCHANGED, gone};
+use crate::command::{Outcome, Reply, TaskReport};
+use crate::container_instance::ContainerInstance;
+use crate::id::{DeploymentId, InstanceId, ServiceKey};
+use crate::service::{CRASH_MEMORY, Deployment, STABLE_RUN};
+use crate::state::Ended;
+use crate::task::{DesiredStatus, Observed, Stop, StopCode, Task, TaskStatus};
+use crate::time::Timestamp;
+
+pub(super) fn report(context: &mut Context<'_>, instance: InstanceId, reports: &[TaskReport]) -> Reply {
+    if context.state.instance(instance).is_none() {
+        return Err(gone("container instance", instance));
+    }
+    let (mut any, mut moved) = (false, Moved::default());
+    for report in reports {
+        any |= observe(context, instance, report, &mut moved);
+    }
+    if let Some(known) = context.state.instance(instance).filter(|_| moved.any).cloned() {
+        context.instance_changed(instance, known.cluster.clone(), moved.offers_more);
+    }
+    if any { Ok(Outcome::Applied) } else { UNCHANGED }
+}
+
+/// What the reports changed for the instance as a whole.
+#[derive(Default)]
+struct Moved {
+    any: bool,
+    offers_more: bool,
+}
+
+fn observe(context: &mut Context<'_>, instance: InstanceId, report: &TaskReport, moved: &mut Moved) -> bool {
+    let Some(known) = context.state.task(report.task).cloned() else { return false };
+    let newer = report.observed.report_version > known.observed.report_version;
+    if known.instance != instance || known.is_stopped() || !newer {
+        return false;
+    }
+    let mut task = (*known).clone();
+    task.observed = merged(&known, &report.observed, context.now);
+    let definition = context.state.task_definition(&task.definition).cloned();
+    task.held = match &definition {
+        Some(definition) => known.held_after(&definition.facts, &task.observed),
+        None => crate::resource::Requirements::default(),
+    };
+    task.version += 1;
+    if task.is_stopped() && task.stop_reason().is_none() {
+        task.observed.stop = Some(unexplained(&task.observed, context.now));
+    }
+    move_on_instance(context, &known, &task, moved);
+    note_transition(context, &known, &task);
+    if task.is_stopped() {
+        task.desired = DesiredStatus::Stopped;
+        context.manifest_changed(instance);
+        context.ended(Ended::Task(task.id));
+    }
+    context.task_changed(&task);
+    context.state.tasks.insert(task.id, Arc::new(task));
+    true
+}
+
+/// The new observation, which may neither go back nor lose what was known. The hosts' clocks are not ours: no task
+/// started or stopped before it was placed or after we heard of it.
+fn merged(task: &Task, seen: &Observed, now: Timestamp) -> Observed {
+    let known = &task.observed;
+    let within = |at: Timestamp| at.max(task.created_at).min(now);
+    let mut merged = seen.clone();
+    merged.last_status = seen.last_status.max(known.last_status);
+    merged.pull_started_at = seen.pull_started_at.or(known.pull_started_at);
+    merged.pull_stopped_at = seen.pull_stopped_at.or(known.pull_stopped_at);
+    merged.started_at = known.started_at.or_else(|| seen.started_at.map(within));
+    merged.stopping_at = seen.stopping_at.or(known.stopping_at);
+    merged.execution_stopped_at = seen.execution_stopped_at.or(known.execution_stopped_at);
+    merged.stop = known.stop.clone().or_else(|| seen.stop.clone());
+    if merged.last_status == TaskStatus::Running {
+        merged.started_at.get_or_insert(now);
+    }
+    merged.stopped_at =
+        (merged.last_status == TaskStatus::Stopped).then(|| seen.stopped_at.map_or(now, within));
+    merged
+}
+
+/// The reason of a task that stopped without its agent saying why.
+fn unexplained(observed: &Observed, now: Timestamp) -> Stop {
+    let (code, reason) = match observed.started_at {
+        Some(_) => (StopCode::EssentialContainerExited, "Essential container in task exited"),
+        None => (StopCode::TaskFailedToStart, "Task failed to start"),
+    };
+    Stop { code, reason: Arc::from(reason), at: now }
+}
+
+fn move_on_instance(context: &mut Context<'_>, before: &Task, after: &Task, moved: &mut Moved) {
+    let Some(instance) = context.state.instances.get_mut(&before.instance) else { return };
+    let instance = Arc::make_mut(instance);
+    instance.held.subtract(&before.held);
+    instance.held.add(&after.held);
+    count(instance, before.observed.last_status, after.observed.last_status);
+    instance.version += 1;
+    let offers_more = after.held.cpu_units < before.held.cpu_units
+        || after.held.memory_mib < before.held.memory_mib
+        || after.held.tcp_ports.len() < before.held.tcp_ports.len()
+        || after.held.udp_ports.len() < before.held.udp_ports.len();
+    moved.any |= offers_more || before.observed.last_status != after.observed.last_status;
+    moved.offers_more |= offers_more;
+}
+
+/// Moves a task from one of its instance's counters to the other.
+pub(super) fn count(instance: &mut ContainerInstance, before: TaskStatus, after: TaskStatus) {
+    let counts = |status| (u32::from(status == TaskStatus::Running), u32::from(status < TaskStatus::Running));
+    let ((running_before, pending_before), (running_after, pending_after)) = (counts(before), counts(after));
+    instance.running_count = instance.running_count + running_after - running_before;
+    instance.pending_count = instance.pending_count + pending_after - pending_before;
+}
+
+fn note_transition(context: &mut Context<'_>, before: &Task, after: &Task) {
+    let (was, is) = (before.observed.last_status, after.observed.last_status);
+    if was == is {
+        return;
+    }
+    let service = after.service();
+    if is == TaskStatus::Running {
+        let message = format!("task {} is RUNNING on {}", after.id, after.instance);
+        context.note(&after.cluster, service.as_ref(), "task", after.id.to_string(), message);
+        with_deployment(context, after, |deployment, _| deployment.failed_tasks = 0);
+    }
+    if is == TaskStatus::Stopped {
+        let reason = after.stop_reason().map_or("", |stop| &stop.reason);
+        let message = format!("task {} is STOPPED: {reason}", after.id);
+        context.note(&after.cluster, service.as_ref(), "task", after.id.to_string(), message);
+        if before.desired == DesiredStatus::Running {
+            with_deployment(context, after, |deployment, now| count_crash(deployment, after, now));
+        }
+    }
+}
+
+/// A task that nobody asked to stop did.
+fn count_crash(deployment: &mut Deployment, task: &Task, now: Timestamp) {
+    let observed = &task.observed;
+    let ran = observed.started_at.zip(observed.stopped_at).map(|(from, to)| to.since(from));
+    if ran.is_none() {
+        deployment.failed_tasks = deployment.failed_tasks.saturating_add(1);
+    }
+    deployment.updated_at = now;
+    let last = deployment.last_crash_at;
+    let is_isolated = last.is_none_or(|last| now.since(last) >= CRASH_MEMORY);
+    if is_isolated || ran.is_some_and(|ran| ran >= STABLE_RUN) {
+        deployment.crashes = 1;
+        deployment.last_crash_at = Some(now);
+    } else if last.is_none_or(|last| task.created_at >= last) {
+        deployment.crashes = deployment.crashes.saturating_add(1);
+        deployment.last_crash_at = Some(now);
+    }
+}
+
+fn with_deployment(context: &mut Context<'_>, task: &Task, change: impl FnOnce(&mut Deployment, Timestamp)) {
+    let Some((key, id)): Option<(ServiceKey, DeploymentId)> = task.service().zip(task.deployment()) else {
+        return;
+    };
+    let now = context.now;
+    let Ok(service) = context.service_mut(&key) else { return };
+    service.steady = false;
+    if let Some(deployment) = service.deployments.iter_mut().find(|deployment| deployment.id == id) {
+        change(deployment, now);
+    }
+}

@@ -1,0 +1,141 @@
+//! Starting and stopping tasks: the intent side.
+
+use std::sync::Arc;
+
+use super::{APPLIED, Context, UNCHANGED, service};
+use crate::command::{Outcome, RefusedTask, Rejection, Reply, StartTasks, StopTasks};
+use crate::id::TaskId;
+use crate::limits::{TASKS_PER_COMMAND, TASKS_PER_EVENT, TASKS_PER_INSTANCE};
+use crate::resource::{Shortage, fits};
+use crate::state::{Ended, State};
+use crate::task::{DesiredStatus, Observed, Stop, Task, TaskStatus};
+
+pub(super) fn start(context: &mut Context<'_>, start: &StartTasks) -> Reply {
+    if start.tasks.len() > TASKS_PER_COMMAND {
+        return Err(Rejection::Malformed(format!("{} tasks in one command", start.tasks.len())));
+    }
+    let wanted_by = start.service.as_ref().map(|(key, _)| key);
+    if let Some(task) = start.tasks.iter().find(|task| task.service().as_ref() != wanted_by) {
+        return Err(Rejection::Malformed(format!("{} is not a task of {wanted_by:?}", task.id)));
+    }
+    service::check_current(context, start.service.as_ref())?;
+    let mut refused = Vec::new();
+    let mut started: Vec<TaskId> = Vec::new();
+    for task in &start.tasks {
+        if context.state.tasks.contains_key(&task.id) {
+            continue;
+        }
+        match place(context.state, task) {
+            Ok(()) => {
+                started.push(task.id);
+                add(context, task);
+            }
+            Err(shortages) => refused.push(RefusedTask { task: task.id, instance: task.instance, shortages }),
+        }
+    }
+    if let Some((key, _)) = start.service.as_ref().filter(|_| !started.is_empty()) {
+        if let Ok(service) = context.service_mut(key) {
+            service.steady = false;
+        }
+        let message = tasks_event(key.name.as_str(), "started", "", &started);
+        service::record_event(context, key, &message);
+    }
+    Ok(Outcome::Started { refused })
+}
+
+/// Whether this task may still go where it was placed. The last word, said where nothing can change meanwhile.
+fn place(state: &State, task: &Task) -> Result<(), Vec<Shortage>> {
+    let instance =
+        state.instance(task.instance).filter(|instance| instance.takes_tasks()).ok_or_else(Vec::new)?;
+    let full = usize::try_from(instance.running_count + instance.pending_count).unwrap_or(usize::MAX)
+        >= TASKS_PER_INSTANCE;
+    if full || instance.cluster != task.cluster || state.task_definition(&task.definition).is_none() {
+        return Err(Vec::new());
+    }
+    fits(&task.needs, &instance.capacity, &instance.held)
+}
+
+fn add(context: &mut Context<'_>, task: &Task) {
+    let mut task = task.clone();
+    task.held = task.needs.clone();
+    (task.desired, task.stop, task.observed) = (DesiredStatus::Running, None, Observed::default());
+    if let Some(instance) = context.state.instances.get_mut(&task.instance) {
+        let instance = Arc::make_mut(instance);
+        instance.held.add(&task.held);
+        instance.pending_count += 1;
+        instance.version += 1;
+    }
+    context.manifest_changed(task.instance);
+    context.task_changed(&task);
+    let message = format!("task {} of {} was placed on {}", task.id, task.definition, task.instance);
+    context.note(&task.cluster, task.service().as_ref(), "task", task.id.to_string(), message);
+    context.state.put_task(task);
+}
+
+pub(super) fn stop(context: &mut Context<'_>, stop: &StopTasks) -> Reply {
+    service::check_current(context, stop.service.as_ref())?;
+    let reason: Arc<str> = Arc::from(stop.reason.as_str());
+    let mut stopped = Vec::new();
+    for id in &stop.tasks {
+        let stops = |task: &&Arc<Task>| {
+            let is_theirs = stop.service.as_ref().is_none_or(|(key, _)| task.service().as_ref() == Some(key));
+            is_theirs && task.desired == DesiredStatus::Running && !task.is_stopped()
+        };
+        if context.state.task(*id).filter(stops).is_none() {
+            continue;
+        }
+        let Some(task) = context.state.tasks.get_mut(id) else { continue };
+        let task = Arc::make_mut(task);
+        task.desired = DesiredStatus::Stopped;
+        task.stop = Some(Stop { code: stop.code, reason: Arc::clone(&reason), at: context.now });
+        task.version += 1;
+        let task = task.clone();
+        stopped.push(*id);
+        context.manifest_changed(task.instance);
+        context.task_changed(&task);
+        let message = format!("task {id} is to stop: {reason}");
+        context.note(&task.cluster, task.service().as_ref(), "task", id.to_string(), message);
+    }
+    if stopped.is_empty() {
+        return UNCHANGED;
+    }
+    if let Some((key, _)) = &stop.service {
+        let message = tasks_event(key.name.as_str(), "stopped", "running ", &stopped);
+        service::record_event(context, key, &message);
+    }
+    APPLIED
+}
+
+/// `(service web) has started 2 tasks: (task A) (task B).` Source: ECS service event messages.
+fn tasks_event(service: &str, verb: &str, kind: &str, tasks: &[TaskId]) -> String {
+    let listed = tasks.iter().take(TASKS_PER_EVENT);
+    let mut list: Vec<String> = listed.map(|id| format!("(task {id})")).collect();
+    if tasks.len() > list.len() {
+        list.push(format!("and {} more", tasks.len() - list.len()));
+    }
+    format!("(service {service}) has {verb} {} {kind}tasks: {}.", tasks.len(), list.join(" "))
+}
+
+/// Ends a task for which no agent will ever report again.
+pub(super) fn end_unreported(context: &mut Context<'_>, id: TaskId, stop: &Stop) {
+    let Some(task) = context.state.tasks.get_mut(&id) else { return };
+    let task = Arc::make_mut(task);
+    if task.observed.last_status == TaskStatus::Stopped {
+        return;
+    }
+    let was = task.observed.last_status;
+    task.desired = DesiredStatus::Stopped;
+    task.stop.get_or_insert_with(|| stop.clone());
+    task.observed.last_status = TaskStatus::Stopped;
+    task.observed.stopped_at = Some(context.now);
+    task.version += 1;
+    let freed = std::mem::take(&mut task.held);
+    let task = task.clone();
+    if let Some(instance) = context.state.instances.get_mut(&task.instance) {
+        let instance = Arc::make_mut(instance);
+        instance.held.subtract(&freed);
+        super::report::count(instance, was, TaskStatus::Stopped);
+    }
+    context.ended(Ended::Task(id));
+    context.task_changed(&task);
+}

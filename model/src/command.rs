@@ -1,0 +1,273 @@
+//! Commands: the only way the state changes. Everything in them was decided before they reached the log.
+//!
+//! They are stored, so they only grow: a new member has a default, a new kind goes to the end of its enum, and
+//! nothing is ever renamed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::arn::Scope;
+use crate::attribute::Attributes;
+use crate::cluster::Cluster;
+use crate::container_instance::{ContainerInstance, InstanceStatus};
+use crate::error::ApiError;
+use crate::id::{ClusterName, DeploymentId, Generation, InstanceId, ServiceKey, TaskDefinitionKey, TaskId};
+use crate::key::AccessKey;
+use crate::placement::PlacementRules;
+use crate::resource::Shortage;
+use crate::service::{DeploymentBounds, Rollout, Service};
+use crate::task::{Observed, StopCode, Task};
+use crate::task_definition::TaskDefinition;
+use crate::time::Timestamp;
+use crate::wire::Wire;
+
+/// A command on its way through the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// What to do.
+    pub command: Command,
+    /// When it was decided, by the clock of whoever proposed it. The only "now" that `apply` knows.
+    pub issued_at: Timestamp,
+    /// W3C trace context of the call behind it.
+    pub traceparent: Option<String>,
+}
+
+/// A change of the state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Command {
+    /// Gives a new deployment its identity. Applied once; the same again changes nothing.
+    Bootstrap(Bootstrap),
+    /// Adds or replaces an access key.
+    PutAccessKey(AccessKey),
+    /// Makes a cluster; one of that name that is ACTIVE stays as it is.
+    CreateCluster(Cluster),
+    /// Replaces what is echoed of a cluster.
+    UpdateCluster(Cluster),
+    /// Makes a cluster INACTIVE.
+    DeleteCluster(ClusterName),
+    /// Adds the next revision of a family.
+    RegisterTaskDefinition(Box<TaskDefinition>),
+    /// Makes a revision INACTIVE.
+    DeregisterTaskDefinition(TaskDefinitionKey),
+    /// Asks for the deletion of INACTIVE revisions.
+    DeleteTaskDefinitions(Vec<TaskDefinitionKey>),
+    /// Makes a service with its first deployment.
+    CreateService(Box<Service>),
+    /// Changes what is wanted of a service.
+    UpdateService(Box<ServiceUpdate>),
+    /// Makes a service DRAINING.
+    DeleteService(ServiceKey),
+    /// Records how far a service's deployments are. From the service planner.
+    AdvanceService(AdvanceService),
+    /// Starts tasks that were placed.
+    StartTasks(StartTasks),
+    /// Says of tasks that they should stop.
+    StopTasks(StopTasks),
+    /// Registers an instance, or what it now offers.
+    RegisterInstance(Box<ContainerInstance>),
+    /// Sets instances ACTIVE or DRAINING.
+    SetInstanceStatus(SetInstanceStatus),
+    /// Takes an instance out; with `force` also when tasks are on it.
+    DeregisterInstance {
+        /// The instance.
+        id: InstanceId,
+        /// Also with tasks on it, which count as stopped from then on.
+        force: bool,
+    },
+    /// Declares an instance lost, or back.
+    SetInstanceConnected {
+        /// The instance.
+        id: InstanceId,
+        /// Whether it is back.
+        connected: bool,
+    },
+    /// Adds or replaces custom attributes.
+    PutAttributes(Vec<(InstanceId, Attributes)>),
+    /// Takes custom attributes away.
+    DeleteAttributes(Vec<(InstanceId, String)>),
+    /// What an agent saw of its tasks.
+    ReportTasks {
+        /// The instance the agent speaks for.
+        instance: InstanceId,
+        /// The newest report of each task.
+        reports: Vec<TaskReport>,
+    },
+    /// Forgets what is over and was kept long enough. From the reaper.
+    Forget(Forget),
+}
+
+/// What a new deployment is born with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bootstrap {
+    /// Hexadecimal; the same in every file that `berth init` wrote.
+    pub cluster_id: String,
+    /// What stands in ARNs.
+    pub scope: Scope,
+    /// The first keys.
+    pub keys: Vec<AccessKey>,
+}
+
+/// A change of what is wanted of a service. Members that are `None` leave things as they are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServiceUpdate {
+    /// The service.
+    pub key: ServiceKey,
+    /// The generation that the caller saw.
+    pub generation: Generation,
+    /// How many tasks are wanted.
+    pub desired_count: Option<u32>,
+    /// How far a deployment may go.
+    pub bounds: Option<DeploymentBounds>,
+    /// Where tasks go.
+    pub placement: Option<PlacementRules>,
+    /// What is echoed.
+    pub spec: Option<Wire<berth_proto::ecs::v1::Service>>,
+    /// Starts a deployment.
+    pub deployment: Option<NewDeployment>,
+}
+
+/// A deployment to start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewDeployment {
+    /// Its id.
+    pub id: DeploymentId,
+    /// What its tasks run.
+    pub task_definition: TaskDefinitionKey,
+}
+
+/// What the service planner found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdvanceService {
+    /// The service.
+    pub key: ServiceKey,
+    /// The generation that the planner saw.
+    pub generation: Generation,
+    /// Deployments whose rollout changed, and why.
+    pub rollouts: Vec<(DeploymentId, Rollout, String)>,
+    /// Deployments with nothing left to do.
+    pub ended: Vec<DeploymentId>,
+    /// Whether nothing is left to do for the service as a whole.
+    pub steady: bool,
+    /// Nothing is left of a DRAINING service: it becomes INACTIVE.
+    pub retire: bool,
+    /// Texts of events to record. One that repeats the newest of its kind is dropped.
+    pub events: Vec<String>,
+}
+
+/// Tasks to start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StartTasks {
+    /// For a service: which, and the generation that the planner saw.
+    pub service: Option<(ServiceKey, Generation)>,
+    /// The tasks, each with its instance. One that does not fit any more is refused alone. At most
+    /// [`crate::limits::TASKS_PER_COMMAND`].
+    pub tasks: Vec<Task>,
+}
+
+/// Tasks that should stop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopTasks {
+    /// For a service: which, and the generation that the planner saw.
+    pub service: Option<(ServiceKey, Generation)>,
+    /// The tasks. One that should stop already keeps its first reason.
+    pub tasks: Vec<TaskId>,
+    /// The kind of reason.
+    pub code: StopCode,
+    /// The reason.
+    pub reason: String,
+}
+
+/// Instances to set ACTIVE or DRAINING.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetInstanceStatus {
+    /// The instances.
+    pub ids: Vec<InstanceId>,
+    /// ACTIVE or DRAINING.
+    pub status: InstanceStatus,
+}
+
+/// What an agent saw of one task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskReport {
+    /// The task.
+    pub task: TaskId,
+    /// All of it.
+    pub observed: Observed,
+}
+
+/// What is over and was kept long enough.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forget {
+    /// STOPPED tasks.
+    pub tasks: Vec<TaskId>,
+    /// INACTIVE services.
+    pub services: Vec<ServiceKey>,
+    /// INACTIVE instances.
+    pub instances: Vec<InstanceId>,
+    /// Revisions in DELETE_IN_PROGRESS that nothing refers to.
+    pub task_definitions: Vec<TaskDefinitionKey>,
+    /// INACTIVE clusters.
+    pub clusters: Vec<ClusterName>,
+}
+
+/// What became of a command.
+pub type Reply = Result<Outcome, Rejection>;
+
+/// A command was carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// The state changed.
+    Applied,
+    /// It was so already.
+    Unchanged,
+    /// Tasks were started, but for those that no longer fit.
+    Started {
+        /// The tasks that were not started, and what was in the way.
+        refused: Vec<RefusedTask>,
+    },
+}
+
+/// A task that was placed and did not fit any more when its command was applied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedTask {
+    /// The task.
+    pub task: TaskId,
+    /// Where it was to go.
+    pub instance: InstanceId,
+    /// What was in the way; empty when the instance takes no tasks at all.
+    pub shortages: Vec<Shortage>,
+}
+
+/// A command that was not carried out. A normal answer: it is in the log, it changed nothing, and its proposer is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Rejection {
+    /// The API refuses it.
+    #[error(transparent)]
+    Refused(#[from] ApiError),
+    /// Decided from a generation that is no longer the newest.
+    #[error("decided at generation {seen}, now {current}")]
+    Stale {
+        /// The generation it was decided from.
+        seen: Generation,
+        /// The generation now.
+        current: Generation,
+    },
+    /// The family has come further meanwhile.
+    #[error("revision {tried} is not the next, {next} is")]
+    RevisionTaken {
+        /// The revision that was to be registered.
+        tried: u32,
+        /// The one that would be.
+        next: u32,
+    },
+    /// What it is about is not there.
+    #[error("{kind} {id} is not there")]
+    Gone {
+        /// The kind of thing.
+        kind: std::borrow::Cow<'static, str>,
+        /// Its name or id.
+        id: String,
+    },
+    /// It does not make sense in itself; a defect of whoever proposed it.
+    #[error("malformed: {0}")]
+    Malformed(String),
+}

@@ -1,0 +1,59 @@
+//! Every bound of the model in one place, with what happens at it.
+
+/// Events kept per service; the oldest goes first. Source: ECS API, `Service.events` "up to 100".
+pub const EVENTS_PER_SERVICE: usize = 100;
+
+/// Tasks that one service event lists by id; of more it gives the number.
+pub const TASKS_PER_EVENT: usize = 20;
+
+/// Entries of the history that `berth events` shows; the oldest goes first.
+pub const HISTORY_ENTRIES: usize = 5_000;
+
+/// Tasks that one command starts; a planner splits what is more.
+pub const TASKS_PER_COMMAND: usize = 500;
+
+/// Commands of one plan; the planner goes on in its next round.
+pub const COMMANDS_PER_PLAN: usize = 200;
+
+/// Tasks on one instance; beyond it the placer takes another.
+pub const TASKS_PER_INSTANCE: usize = 1_000;
+
+/// Custom attributes of one instance. Source: ECS quotas.
+pub const ATTRIBUTES_PER_INSTANCE: usize = 10;
+
+/// Placement strategies of one service or task; those after them are not asked. Source: ECS API, `placementStrategy`.
+pub const STRATEGIES: usize = 5;
+
+/// Bytes of a registered task definition; a longer one is refused. Source: ECS quotas, "Task definition size".
+pub const DEFINITION_BYTES: usize = 65_536;
+
+/// Revisions that one DeleteTaskDefinitions names; a longer list is refused. Source: ECS API.
+pub const DEFINITIONS_PER_DELETE: usize = 10;
+
+/// Names that one DescribeClusters, DescribeTasks or DescribeContainerInstances has; a longer list is refused.
+/// Source: ECS API.
+pub const NAMES_PER_DESCRIBE: usize = 100;
+
+/// Names that one DescribeServices has; a longer list is refused. Source: ECS API.
+pub const SERVICES_PER_DESCRIBE: usize = 10;
+
+/// Tasks that one RunTask starts, and instances that one StartTask names; more are refused. Source: ECS API.
+pub const TASKS_PER_RUN: usize = 10;
+
+/// Instances that one UpdateContainerInstancesState names; a longer list is refused. Source: ECS API.
+pub const INSTANCES_PER_UPDATE: usize = 10;
+
+/// Attributes that one PutAttributes or DeleteAttributes names; a longer list is refused. Source: ECS API.
+pub const ATTRIBUTES_PER_CALL: usize = 10;
+
+/// Tasks that a service may want; more are refused. Source: ECS quotas, "Tasks per service".
+pub const TASKS_PER_SERVICE: u32 = 5_000;
+
+/// Services of one cluster; one more is refused. Source: ECS quotas.
+pub const SERVICES_PER_CLUSTER: usize = 5_000;
+
+/// Clusters; one more is refused. Source: ECS quotas.
+pub const CLUSTERS: usize = 10_000;
+
+/// Characters of the overrides of a task; longer ones are refused. Source: ECS API, `RunTask.overrides`.
+pub const OVERRIDE_BYTES: usize = 8_192;

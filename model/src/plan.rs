@@ -1,0 +1,72 @@
+//! Planners: from a view to the commands that bring it closer to what is wanted.
+//!
+//! A planner is a function. It is called for a key, never told what changed, and does the same after a restart with no
+//! memory. It has no retries: it says when it wants to be called again.
+
+use std::time::Duration;
+
+use crate::command::Command;
+use crate::time::Timestamp;
+
+pub mod instance;
+pub mod placement;
+pub mod reaper;
+pub mod scale_in;
+pub mod service;
+
+mod deployment;
+mod ranking;
+
+/// What a planner wants done.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// In order; at most [`crate::limits::COMMANDS_PER_PLAN`].
+    pub commands: Vec<Command>,
+    /// When to look again even if nothing changes.
+    pub next_wake: Option<Timestamp>,
+    /// Why it is so, for an operator who asks.
+    pub notes: Vec<String>,
+}
+
+/// What operators set about planning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// How long a task without a health check has to be RUNNING before it counts as healthy. ECS waits 40 s.
+    pub healthy_after: Duration,
+    /// How long an instance may be silent before it is declared lost.
+    pub instance_lost_after: Duration,
+    /// How long STOPPED tasks and other things that are over stay describable.
+    pub retention: Duration,
+    /// The wait after the second crash in a row; doubles with each further one.
+    pub crash_backoff_base: Duration,
+    /// The longest such wait.
+    pub crash_backoff_cap: Duration,
+}
+
+// === impl Plan ===
+
+impl Plan {
+    /// Whether there is nothing to do now.
+    pub fn is_quiet(&self) -> bool {
+        self.commands.is_empty()
+    }
+
+    /// Asks to be called at this time, or earlier if that was asked for already.
+    pub fn wake_at(&mut self, at: Timestamp) {
+        self.next_wake = Some(self.next_wake.map_or(at, |earlier| earlier.min(at)));
+    }
+}
+
+// === impl Policy ===
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            healthy_after: Duration::from_secs(5),
+            instance_lost_after: Duration::from_secs(10),
+            retention: Duration::from_secs(3600),
+            crash_backoff_base: Duration::from_secs(1),
+            crash_backoff_cap: Duration::from_secs(300),
+        }
+    }
+}

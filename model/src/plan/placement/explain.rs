@@ -1,0 +1,231 @@
+//! Why a task could not be placed, in ECS's words.
+//!
+//! ECS names one reason per instance; tools and people match on these texts. What ECS leaves out (how much was needed,
+//! how much was there) stands in the details.
+
+use std::collections::BTreeMap;
+
+use super::filter::{Reason, Refusal};
+use crate::id::InstanceId;
+use crate::resource::Shortage;
+
+/// What every instance of the cluster answered to a task that none could take.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refusals {
+    refused: Vec<Refusal>,
+}
+
+/// A member of `failures` in the answer to RunTask and StartTask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The instance it is about; `None` when there is none to speak of.
+    pub instance: Option<InstanceId>,
+    /// ECS's word for it, such as `RESOURCE:CPU`.
+    pub reason: String,
+    /// For people.
+    pub detail: String,
+}
+
+/// How close an instance came. The lower, the closer; the order of the fields is the policy.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Distance {
+    /// The gravest thing in the way.
+    gravity: u8,
+    /// How many things are in the way.
+    reasons: usize,
+    /// What is missing of what is needed, in millionths, over all resources.
+    missing_ppm: u64,
+    instance: InstanceId,
+}
+
+// === impl Refusals ===
+
+impl Refusals {
+    /// From the refusals of all instances that are not deregistered.
+    pub(super) fn new(refused: Vec<Refusal>) -> Self {
+        Self { refused }
+    }
+
+    /// Each instance and what was in the way on it, by id.
+    pub fn iter(&self) -> impl Iterator<Item = &Refusal> {
+        self.refused.iter()
+    }
+
+    /// The instance that came closest to taking the task.
+    pub fn closest(&self) -> Option<&Refusal> {
+        self.refused.iter().min_by_key(|refusal| refusal.distance())
+    }
+
+    /// The text of the event that a service records. Source: ECS service event messages.
+    pub fn event(&self, service: &str) -> String {
+        let why = match self.closest() {
+            None => "Reason: No Container Instances were found in your cluster.".to_owned(),
+            Some(closest) => {
+                let instance = closest.instance;
+                format!("The closest matching (container-instance {instance}) {}.", closest.event_text())
+            }
+        };
+        format!(
+            "(service {service}) {EVENT} {why} For more information, see the Troubleshooting section of the Amazon ECS \
+             Developer Guide."
+        )
+    }
+
+    /// What the API answers: a failure for each ACTIVE instance.
+    pub fn failures(&self) -> Vec<Failure> {
+        let active = self.refused.iter().filter(|refusal| refusal.is_active());
+        let failures: Vec<Failure> = active.map(Refusal::failure).collect();
+        if failures.is_empty() {
+            let detail = "No ACTIVE container instances were found in the cluster.".to_owned();
+            return vec![Failure { instance: None, reason: "NO ACTIVE INSTANCES".to_owned(), detail }];
+        }
+        failures
+    }
+
+    /// One line that counts instances by what was in the way on them.
+    pub fn summary(&self) -> String {
+        let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
+        for reason in self.refused.iter().filter_map(|refusal| refusal.reasons.first()) {
+            *counts.entry(reason.word()).or_default() += 1;
+        }
+        let mut line = format!("no place on any of {} instances", self.refused.len());
+        for (word, count) in counts {
+            line.push_str(&format!(", {count} {word}"));
+        }
+        if let Some(closest) = self.closest() {
+            line.push_str(&format!("; closest {}: {}", closest.instance, closest.detail()));
+        }
+        line
+    }
+}
+
+/// What every placement event says first.
+const EVENT: &str = "was unable to place a task because no container instance met all of its requirements.";
+
+/// What is the same in all events that say the same about different instances: texts with equal gists need not both be
+/// recorded.
+pub(crate) fn gist(event: &str) -> String {
+    const BEFORE: &str = "(container-instance ";
+    match event.split_once(BEFORE) {
+        Some((head, tail)) => {
+            let tail = tail.split_once(')').map_or(tail, |(_, rest)| rest);
+            format!("{head}{tail}")
+        }
+        None => event.to_owned(),
+    }
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    /// What the API answers about this instance: the first thing in the way, and all of it in the detail.
+    pub fn failure(&self) -> Failure {
+        let reason = self.reasons.first().map_or("AGENT", Reason::word);
+        Failure { instance: Some(self.instance), reason: reason.to_owned(), detail: self.detail() }
+    }
+
+    /// Everything that was in the way, with what was needed and what was there.
+    pub fn detail(&self) -> String {
+        let details: Vec<String> = self.reasons.iter().map(Reason::detail).collect();
+        details.join("; ")
+    }
+
+    fn is_active(&self) -> bool {
+        !self.reasons.iter().any(|reason| matches!(reason, Reason::NotActive(_)))
+    }
+
+    fn event_text(&self) -> String {
+        let mut texts: Vec<&'static str> = self.reasons.iter().map(Reason::event_text).collect();
+        texts.dedup();
+        texts.join(" and ")
+    }
+
+    fn distance(&self) -> Distance {
+        Distance {
+            gravity: self.reasons.iter().map(Reason::gravity).max().unwrap_or(0),
+            reasons: self.reasons.len(),
+            missing_ppm: self.reasons.iter().map(Reason::missing_ppm).sum(),
+            instance: self.instance,
+        }
+    }
+}
+
+// === impl Reason ===
+
+impl Reason {
+    /// ECS's word for it in `failures`. Source: ECS API failure reasons.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Missing => "MISSING",
+            Self::NotActive(_) => "INACTIVE",
+            Self::Disconnected => "AGENT",
+            Self::Attribute(_) => "ATTRIBUTE",
+            Self::MemberOf(_) => "MemberOf placement constraint unsatisfied.",
+            Self::DistinctInstance => "DistinctInstance placement constraint unsatisfied.",
+            Self::Full(_) => "RESOURCE:TASKS",
+            Self::Short(Shortage::Cpu { .. }) => "RESOURCE:CPU",
+            Self::Short(Shortage::Memory { .. }) => "RESOURCE:MEMORY",
+            Self::Short(Shortage::TcpPort(_)) => "RESOURCE:PORTS",
+            Self::Short(Shortage::UdpPort(_)) => "RESOURCE:PORTS_UDP",
+        }
+    }
+
+    fn event_text(&self) -> &'static str {
+        match self {
+            Self::Missing => "encountered error \"MISSING\"",
+            Self::NotActive(_) => "encountered error \"INACTIVE\"",
+            Self::Disconnected => "doesn't have the agent connected",
+            Self::Attribute(_) => "is missing an attribute required by your task",
+            Self::MemberOf(_) => "encountered error \"MemberOf placement constraint unsatisfied.\"",
+            Self::DistinctInstance => {
+                "encountered error \"DistinctInstance placement constraint unsatisfied.\""
+            }
+            Self::Full(_) => "encountered error \"RESOURCE:TASKS\"",
+            Self::Short(Shortage::Cpu { .. }) => "has insufficient CPU units available",
+            Self::Short(Shortage::Memory { .. }) => "has insufficient memory available",
+            Self::Short(Shortage::TcpPort(_) | Shortage::UdpPort(_)) => {
+                "is already using a port required by your task"
+            }
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            Self::Missing => "there is no such container instance".to_owned(),
+            Self::NotActive(status) => format!("the container instance is {}", status.as_str()),
+            Self::Disconnected => "its agent is not connected".to_owned(),
+            Self::Attribute(name) => format!("attribute {name} is missing"),
+            Self::MemberOf(expression) => format!("memberOf {expression} does not hold"),
+            Self::DistinctInstance => "it has a task of this group already".to_owned(),
+            Self::Full(tasks) => format!("it has {tasks} tasks, as many as it may have"),
+            Self::Short(shortage) => shortage.to_string(),
+        }
+    }
+
+    /// How much would have to change for it to go away: time alone, a stopped task, an operator, a host.
+    fn gravity(&self) -> u8 {
+        match self {
+            Self::DistinctInstance | Self::Full(_) | Self::Short(_) => 0,
+            Self::Attribute(_) | Self::MemberOf(_) => 1,
+            Self::Disconnected => 2,
+            Self::NotActive(_) => 3,
+            Self::Missing => 4,
+        }
+    }
+
+    fn missing_ppm(&self) -> u64 {
+        match self {
+            Self::Short(Shortage::Cpu { needed, free } | Shortage::Memory { needed, free }) => {
+                u64::from(needed - free.min(needed)) * 1_000_000 / u64::from(*needed).max(1)
+            }
+            Self::Short(Shortage::TcpPort(_) | Shortage::UdpPort(_)) => 1_000_000,
+            Self::Missing
+            | Self::NotActive(_)
+            | Self::Disconnected
+            | Self::Attribute(_)
+            | Self::MemberOf(_)
+            | Self::DistinctInstance
+            | Self::Full(_) => 0,
+        }
+    }
+}

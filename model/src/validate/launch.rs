@@ -1,0 +1,104 @@
+//! Launch types and networks: what a task definition goes together with. RunTask and StartTask ask the same.
+
+use berth_proto::AwsName;
+use berth_proto::ecs::v1 as pb;
+
+use super::name::member;
+use super::{placement, unsupported};
+use crate::error::ApiError;
+use crate::task_definition::TaskDefinition;
+
+/// Source: ECS API, `AwsVpcConfiguration`.
+const SUBNETS: usize = 16;
+const SECURITY_GROUPS: usize = 5;
+
+/// How tasks are to be launched, as far as it was said.
+pub(super) struct Launch<'a> {
+    pub(super) launch_type: Option<i32>,
+    pub(super) platform_version: Option<&'a str>,
+    pub(super) network: Option<&'a pb::NetworkConfiguration>,
+}
+
+// === impl Launch ===
+
+impl Launch<'_> {
+    /// Refuses what this definition cannot be launched with, and what no instance here can run.
+    pub(super) fn check(&self, definition: &TaskDefinition) -> Result<(), ApiError> {
+        let launch_type = member("launchType", self.launch_type)?.unwrap_or(pb::LaunchType::Ec2);
+        check_compatible(launch_type, definition)?;
+        if launch_type != pb::LaunchType::Ec2 {
+            return Err(unsupported(&format!("The launch type {}", launch_type.aws_name())));
+        }
+        if self.platform_version.is_some_and(|version| !version.is_empty()) {
+            let message = "The platform version must be null when specifying an EC2 launch type.";
+            return Err(ApiError::invalid(message));
+        }
+        check_network(self.network, definition.definition.network_mode())?;
+        check_runnable(&definition.definition)
+    }
+}
+
+/// A definition that requires launch types is launched with those only, and with EC2 when it requires none.
+fn check_compatible(launch_type: pb::LaunchType, definition: &TaskDefinition) -> Result<(), ApiError> {
+    let name = launch_type.aws_name();
+    let mut required = definition.definition.requires_compatibilities().peekable();
+    let supported = if required.peek().is_none() {
+        launch_type == pb::LaunchType::Ec2
+    } else {
+        required.any(|one| one.aws_name() == name)
+    };
+    if supported {
+        return Ok(());
+    }
+    Err(ApiError::invalid(format!("Task definition does not support launch_type {name}.")))
+}
+
+fn check_network(network: Option<&pb::NetworkConfiguration>, mode: pb::NetworkMode) -> Result<(), ApiError> {
+    let given = network.and_then(|network| network.awsvpc_configuration.as_ref());
+    match (mode == pb::NetworkMode::Awsvpc, given) {
+        (true, Some(given)) => check_awsvpc(given),
+        (true, None) => Err(ApiError::invalid(
+            "Network Configuration must be provided when networkMode 'awsvpc' is specified.",
+        )),
+        (false, Some(_)) => Err(ApiError::invalid(
+            "Network Configuration is not valid for the given networkMode of this task definition.",
+        )),
+        (false, None) => Ok(()),
+    }
+}
+
+fn check_awsvpc(given: &pb::AwsVpcConfiguration) -> Result<(), ApiError> {
+    member::<pb::AssignPublicIp>("assignPublicIp", given.assign_public_ip)?;
+    if given.assign_public_ip() == pb::AssignPublicIp::Enabled {
+        return Err(ApiError::invalid("Assign public IP is not supported for this launch type."));
+    }
+    if given.subnets.is_empty() {
+        return Err(ApiError::invalid("subnets can not be empty."));
+    }
+    if given.subnets.len() > SUBNETS {
+        return Err(ApiError::invalid(format!("At most {SUBNETS} subnets are allowed.")));
+    }
+    if given.security_groups.len() > SECURITY_GROUPS {
+        return Err(ApiError::invalid(format!("At most {SECURITY_GROUPS} security groups are allowed.")));
+    }
+    Ok(())
+}
+
+/// What registers fine, is no matter of attributes, and would not be honoured by any instance.
+fn check_runnable(definition: &pb::TaskDefinition) -> Result<(), ApiError> {
+    if !definition.placement_constraints.is_empty() {
+        return Err(placement::no_query_language("placementConstraints of the task definition"));
+    }
+    let mut requirements = definition.container_definitions.iter().flat_map(|one| &one.resource_requirements);
+    if requirements.next().is_some() {
+        return Err(unsupported("A task definition with resourceRequirements"));
+    }
+    if definition.volumes.iter().any(pb::Volume::configured_at_launch) {
+        return Err(unsupported("A volume with configuredAtLaunch"));
+    }
+    let system = definition.runtime_platform.map(|platform| platform.operating_system_family());
+    match system {
+        None | Some(pb::OsFamily::Unspecified | pb::OsFamily::Linux) => Ok(()),
+        Some(system) => Err(unsupported(&format!("The operating system {}", system.aws_name()))),
+    }
+}

@@ -1,0 +1,138 @@
+//! UpdateService: what is absent stays, an empty list clears, and only some members start a deployment.
+
+use berth_proto::ecs::v1 as pb;
+
+use super::create::desired_count;
+use super::deployment;
+use super::unsupported::Extras;
+use crate::command::{Command, NewDeployment, ServiceUpdate};
+use crate::error::ApiError;
+use crate::id::ServiceKey;
+use crate::service::{Service, ServiceStatus};
+use crate::state::State;
+use crate::task_definition::TaskDefinition;
+use crate::validate::launch::Launch;
+use crate::validate::{Accepted, Admission, name, placement};
+use crate::wire::Wire;
+
+/// UpdateService. Of its members taskDefinition, networkConfiguration and forceNewDeployment start a deployment, the
+/// first two only when they say something new.
+pub fn update(
+    request: &pb::UpdateServiceRequest,
+    view: &State,
+    admission: &mut Admission,
+) -> Accepted<ServiceKey> {
+    let service = super::find(request.cluster.as_deref(), request.service.as_deref(), view)?;
+    if service.status != ServiceStatus::Active {
+        return Err(ApiError::service_not_active());
+    }
+    extras(request).check()?;
+    let current = view.task_definition(&service.task_definition);
+    let definition = match request.task_definition.as_deref().filter(|text| !text.is_empty()) {
+        Some(reference) => Some(name::usable_task_definition(Some(reference), view)?),
+        None => current,
+    };
+    let spec = spec(request, service)?;
+    let starts = starts_deployment(request, service, &spec, definition.map(AsRef::as_ref));
+    if let Some(definition) = definition.filter(|_| starts) {
+        check_launch(request, &spec, definition)?;
+    }
+    let new_task_definition =
+        definition.map_or(&service.task_definition, |definition| &definition.key).clone();
+    let key = service.key.clone();
+    let rules = placement::rules(&spec.placement_constraints, &spec.placement_strategy)?;
+    let command = ServiceUpdate {
+        key: key.clone(),
+        generation: service.generation,
+        desired_count: request.desired_count.map(desired_count).transpose()?,
+        bounds: bounds(request, service)?,
+        placement: (rules != service.placement).then_some(rules),
+        spec: (spec != *service.spec).then(|| Wire::new(spec)),
+        deployment: starts
+            .then(|| NewDeployment { id: admission.ids.deployment(), task_definition: new_task_definition }),
+    };
+    Ok((key, Command::UpdateService(Box::new(command))))
+}
+
+fn extras(request: &pb::UpdateServiceRequest) -> Extras<'_> {
+    fn items<L, T>(list: Option<&L>, items: impl Fn(&L) -> &[T]) -> &[T] {
+        list.map_or(&[], items)
+    }
+    Extras {
+        scheduling: None,
+        controller: request.deployment_controller.as_ref(),
+        load_balancers: items(request.load_balancers.as_ref(), |list| &list.items),
+        registries: items(request.service_registries.as_ref(), |list| &list.items),
+        connect: request.service_connect_configuration.as_ref(),
+        volumes: items(request.volume_configurations.as_ref(), |list| &list.items),
+        lattice: items(request.vpc_lattice_configurations.as_ref(), |list| &list.items),
+        gateways: &request.gateway_connectors,
+        monitoring: request.monitoring.as_ref(),
+        capacity: items(request.capacity_provider_strategy.as_ref(), |list| &list.items),
+        role: None,
+        execute_command: request.enable_execute_command,
+        rebalancing: request.availability_zone_rebalancing,
+        grace_period_seconds: request.health_check_grace_period_seconds,
+    }
+}
+
+/// What is echoed of the service after the update.
+fn spec(request: &pb::UpdateServiceRequest, service: &Service) -> Result<pb::Service, ApiError> {
+    let mut spec = service.spec.to_owned_message();
+    if let Some(list) = &request.placement_constraints {
+        spec.placement_constraints.clone_from(&list.items);
+    }
+    if let Some(list) = &request.placement_strategy {
+        spec.placement_strategy.clone_from(&list.items);
+    }
+    if request.network_configuration.is_some() {
+        spec.network_configuration.clone_from(&request.network_configuration);
+    }
+    if let Some(propagate) = name::member::<pb::PropagateTags>("propagateTags", request.propagate_tags)? {
+        spec.propagate_tags = Some(propagate.into());
+    }
+    if request.enable_ecs_managed_tags.is_some() {
+        spec.enable_ecs_managed_tags = request.enable_ecs_managed_tags;
+    }
+    if request.health_check_grace_period_seconds.is_some() {
+        spec.health_check_grace_period_seconds = request.health_check_grace_period_seconds;
+    }
+    if let Some(configuration) = &request.deployment_configuration {
+        spec.deployment_configuration = Some(deployment::parse(Some(configuration), service.bounds)?.1);
+    }
+    Ok(spec)
+}
+
+fn bounds(
+    request: &pb::UpdateServiceRequest,
+    service: &Service,
+) -> Result<Option<crate::service::DeploymentBounds>, ApiError> {
+    let Some(configuration) = &request.deployment_configuration else { return Ok(None) };
+    let (bounds, _) = deployment::parse(Some(configuration), service.bounds)?;
+    Ok((bounds != service.bounds).then_some(bounds))
+}
+
+fn starts_deployment(
+    request: &pb::UpdateServiceRequest,
+    service: &Service,
+    spec: &pb::Service,
+    definition: Option<&TaskDefinition>,
+) -> bool {
+    request.force_new_deployment()
+        || definition.is_some_and(|definition| definition.key != service.task_definition)
+        || spec.network_configuration != service.spec.network_configuration
+        || request.platform_version.as_deref().is_some_and(|version| !version.is_empty())
+}
+
+fn check_launch(
+    request: &pb::UpdateServiceRequest,
+    spec: &pb::Service,
+    definition: &TaskDefinition,
+) -> Result<(), ApiError> {
+    let launch = Launch {
+        launch_type: spec.launch_type,
+        platform_version: request.platform_version.as_deref(),
+        network: spec.network_configuration.as_ref(),
+    };
+    launch.check(definition)
+}

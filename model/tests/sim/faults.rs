@@ -1,0 +1,277 @@
+//! What can go wrong, what people do meanwhile, and the end of it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use berth_model::command::{Command, NewDeployment, ServiceUpdate, SetInstanceStatus, StartTasks, StopTasks};
+use berth_model::container_instance::InstanceStatus;
+use berth_model::id::{InstanceId, ServiceKey, TaskId};
+use berth_model::placement::{Constraint, PackField, PlacementRules, SpreadField, Strategy};
+use berth_model::plan::placement::{Counted, Placer, Request};
+use berth_model::service::{DeploymentBounds, Service};
+use berth_model::task::{StopCode, Task};
+use berth_model::task_definition::TaskDefinition;
+use berth_model::time::Timestamp;
+
+use crate::agent::{Agent, Fate};
+use crate::fixture::{self, CLUSTER, definition, instance};
+use crate::world::World;
+
+const ZONES: [&str; 3] = ["a", "b", "c"];
+const NAMES: [&str; 4] = ["web", "api", "queue", "proxy"];
+/// This one asks for a port of the host, so there is one of it on an instance.
+const WITH_PORT: &str = "proxy";
+
+impl World {
+    /// Hosts and services as they are before anything happens.
+    pub(crate) fn begin(&mut self) {
+        for number in 0..5 + self.dice.below(6) {
+            self.add_host(u128::from(number + 1));
+        }
+        for name in NAMES {
+            self.create_service(name);
+        }
+    }
+
+    fn add_host(&mut self, number: u128) {
+        let zone = *self.dice.pick(&ZONES);
+        let agent = Agent::new(instance(number, zone, 4000, 4000));
+        self.must(Command::RegisterInstance(Box::new(agent.offer.clone())));
+        self.agents.insert(agent.id(), agent);
+    }
+
+    fn create_service(&mut self, name: &str) {
+        let definition = self.define(name, Fate::Fine);
+        let bounds = self.any_bounds();
+        let mut service = fixture::service(name, self.dice.small(8), &definition.key);
+        service.deployments[0] = fixture::deployment(self.dice.below(u64::MAX), &definition.key);
+        service.deployments[0].created_at = self.now;
+        let placement = self.any_rules();
+        self.must(Command::CreateService(Box::new(Service { bounds, placement, ..service })));
+    }
+
+    fn define(&mut self, family: &str, fate: Fate) -> TaskDefinition {
+        let revision = self.state.last_revision(&family.into()) + 1;
+        let (cpu, memory) = (100 + self.dice.small(150), 100 + self.dice.small(150));
+        let mut definition = definition(family, revision, cpu, memory);
+        let container = &mut definition.facts.containers[0];
+        container.health_check = fate == Fate::NeverHealthy || self.dice.percent(30);
+        if family == WITH_PORT {
+            container.tcp_ports = [80].into_iter().collect();
+        }
+        self.must(Command::RegisterTaskDefinition(Box::new(definition.clone())));
+        self.fates.insert(definition.key.clone(), fate);
+        definition
+    }
+
+    fn any_bounds(&mut self) -> DeploymentBounds {
+        DeploymentBounds {
+            minimum_healthy_percent: *self.dice.pick(&[0, 50, 100]),
+            maximum_percent: *self.dice.pick(&[100, 150, 200]),
+        }
+    }
+
+    fn any_rules(&mut self) -> PlacementRules {
+        let strategy = match self.dice.below(5) {
+            0 => vec![Strategy::Binpack(PackField::Memory)],
+            1 => vec![Strategy::Random],
+            2 => vec![Strategy::Spread(SpreadField::Instance), Strategy::Binpack(PackField::Cpu)],
+            _ => Vec::new(),
+        };
+        let constraints = if self.dice.percent(10) { vec![Constraint::DistinctInstance] } else { Vec::new() };
+        PlacementRules { constraints, strategy }
+    }
+
+    fn later(&mut self, least_s: u64, most_s: u64) -> Timestamp {
+        let span = least_s * 1000 + self.dice.below((most_s - least_s) * 1000);
+        self.now.plus(Duration::from_millis(span))
+    }
+
+    fn any_host(&mut self) -> Option<InstanceId> {
+        let ids: Vec<InstanceId> = self.agents.keys().copied().collect();
+        (!ids.is_empty()).then(|| *self.dice.pick(&ids))
+    }
+
+    fn any_service(&mut self) -> Option<ServiceKey> {
+        let keys = self.active_services();
+        (!keys.is_empty()).then(|| self.dice.pick(&keys).clone())
+    }
+
+    /// Perhaps something happens.
+    pub(crate) fn misfortune(&mut self) {
+        match self.dice.below(100) {
+            0..=2 => self.cut_host(),
+            3..=4 => self.power_off_host(),
+            5 => self.cut_zone(),
+            6 => self.deaf_until = self.later(3, 25),
+            7 => self.replace_host(),
+            8..=9 => self.drain_or_activate(),
+            10..=14 => self.scale(),
+            15..=18 => self.deploy_anything(),
+            19 => self.change_bounds(),
+            20 => self.delete_or_create(),
+            21..=22 => self.stop_some_task(),
+            23..=24 => self.run_tasks(),
+            _ => {}
+        }
+    }
+
+    fn cut_host(&mut self) {
+        let until = self.later(1, 40);
+        if let Some(agent) = self.any_host().and_then(|id| self.agents.get_mut(&id)) {
+            agent.cut_until = until;
+        }
+    }
+
+    fn power_off_host(&mut self) {
+        let (now, until) = (self.now, self.later(3, 40));
+        if let Some(agent) = self.any_host().and_then(|id| self.agents.get_mut(&id)) {
+            agent.power_off(now, until);
+        }
+    }
+
+    fn cut_zone(&mut self) {
+        let zone = *self.dice.pick(&ZONES);
+        let until = self.later(5, 40);
+        for agent in self.agents.values_mut().filter(|agent| agent.offer.zone() == zone) {
+            agent.cut_until = until;
+        }
+    }
+
+    /// The host is gone for good, its instance is deregistered, another takes its place.
+    fn replace_host(&mut self) {
+        let Some(id) = self.any_host() else { return };
+        self.agents.remove(&id);
+        self.must(Command::DeregisterInstance { id, force: true });
+        let number = self.dice.ids().number();
+        self.add_host(number);
+    }
+
+    fn drain_or_activate(&mut self) {
+        let status = *self.dice.pick(&[InstanceStatus::Active, InstanceStatus::Draining]);
+        if let Some(id) = self.any_host() {
+            self.must(Command::SetInstanceStatus(SetInstanceStatus { ids: vec![id], status }));
+        }
+    }
+
+    fn update(&mut self, key: ServiceKey, change: impl FnOnce(&mut ServiceUpdate)) {
+        let generation = self.state.service(&key).map_or(0, |service| service.generation);
+        let mut update = ServiceUpdate {
+            key,
+            generation,
+            desired_count: None,
+            bounds: None,
+            placement: None,
+            spec: None,
+            deployment: None,
+        };
+        change(&mut update);
+        self.must(Command::UpdateService(Box::new(update)));
+    }
+
+    fn scale(&mut self) {
+        let desired = *self.dice.pick(&[0, 1, 2, 5, 10, 40]);
+        if let Some(key) = self.any_service() {
+            self.update(key, |update| update.desired_count = Some(desired));
+        }
+    }
+
+    fn deploy_anything(&mut self) {
+        let fates = [Fate::Fine, Fate::SlowStart, Fate::FailsToStart, Fate::Crashes, Fate::NeverHealthy];
+        let fate = *self.dice.pick(&fates);
+        if let Some(key) = self.any_service() {
+            self.deploy(key, fate);
+        }
+    }
+
+    fn deploy(&mut self, key: ServiceKey, fate: Fate) {
+        let definition = self.define(key.name.as_str(), fate);
+        let id = self.dice.ids().deployment();
+        let deployment = NewDeployment { id, task_definition: definition.key };
+        self.update(key, |update| update.deployment = Some(deployment));
+    }
+
+    fn change_bounds(&mut self) {
+        let bounds = self.any_bounds();
+        if let Some(key) = self.any_service() {
+            self.update(key, |update| update.bounds = Some(bounds));
+        }
+    }
+
+    fn delete_or_create(&mut self) {
+        let name = *self.dice.pick(&NAMES);
+        let key = fixture::service_key(name);
+        if self.active_services().contains(&key) {
+            self.must(Command::DeleteService(key));
+        } else if self.state.service(&key).is_none_or(|service| service.primary().is_none()) {
+            self.create_service(name);
+        }
+    }
+
+    fn stop_some_task(&mut self) {
+        let ids: Vec<TaskId> = self.state.tasks().map(|task| task.id).collect();
+        if !ids.is_empty() {
+            let tasks = vec![*self.dice.pick(&ids)];
+            self.stop_by_hand(tasks);
+        }
+    }
+
+    fn stop_by_hand(&mut self, tasks: Vec<TaskId>) {
+        let (code, reason) = (StopCode::UserInitiated, "Task stopped by user".to_owned());
+        self.must(Command::StopTasks(StopTasks { service: None, tasks, code, reason }));
+    }
+
+    /// Somebody runs a few tasks without a service.
+    fn run_tasks(&mut self) {
+        let definition = self.define("batch", Fate::Fine);
+        let (rules, cluster, group) = (self.any_rules(), CLUSTER.into(), "family:batch");
+        let seed = self.dice.below(u64::MAX);
+        let mut placer = Placer::new(&Request {
+            view: &self.state,
+            cluster: &cluster,
+            rules: &rules,
+            facts: &definition.facts,
+            counted: Counted::Group(group),
+            zone: None,
+            seed,
+        });
+        let places: Vec<InstanceId> =
+            (0..3).filter_map(|_| placer.place(&definition.facts.requirements()).ok()).collect();
+        let tasks = places.into_iter().map(|on| {
+            let id = self.dice.ids().number();
+            Task { created_at: self.now, ..fixture::task(id, on.number(), &definition, group) }
+        });
+        let tasks = tasks.collect();
+        self.must(Command::StartTasks(StartTasks { service: None, tasks }));
+    }
+
+    /// Everything is repaired, and what is wanted is possible.
+    pub(crate) fn end_faults(&mut self) {
+        self.deaf_until = self.now;
+        for agent in self.agents.values_mut() {
+            agent.cut_until = self.now;
+            agent.off_until = self.now;
+        }
+        let ids: BTreeSet<InstanceId> = self.agents.keys().copied().collect();
+        let ids = ids.into_iter().filter(|id| {
+            self.state.instance(*id).is_some_and(|known| known.status != InstanceStatus::Inactive)
+        });
+        let set = SetInstanceStatus { ids: ids.collect(), status: InstanceStatus::Active };
+        self.must(Command::SetInstanceStatus(set));
+        let standalone: Vec<TaskId> =
+            self.state.standalone_tasks(&CLUSTER.into()).map(|task| task.id).collect();
+        self.stop_by_hand(standalone);
+        for key in self.active_services() {
+            let desired = 1 + self.dice.small(3);
+            // With other percentages of one task there would be bounds that allow nothing to move.
+            let (minimum_healthy_percent, maximum_percent) =
+                *self.dice.pick(&[(0, 100), (50, 200), (100, 200)]);
+            let bounds = DeploymentBounds { minimum_healthy_percent, maximum_percent };
+            self.update(key.clone(), |update| {
+                update.desired_count = Some(desired);
+                update.bounds = Some(bounds);
+            });
+            self.deploy(key, Fate::Fine);
+        }
+    }
+}

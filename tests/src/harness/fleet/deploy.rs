@@ -1,0 +1,200 @@
+//! What a test deploys: task definitions with the test application, services and one-off tasks of them.
+
+use anyhow::{Context as _, Result};
+use berth_proto::ecs::v1 as ecs;
+
+use super::Fleet;
+
+/// The name of the only container.
+const CONTAINER: &str = "app";
+const CONTAINER_PORT: i32 = 8080;
+
+/// A service to create.
+#[derive(Clone, Debug)]
+pub struct ServiceSpec {
+    name: String,
+    task_definition: String,
+    count: i32,
+    minimum_healthy_percent: i32,
+    maximum_percent: i32,
+    spread_zones: bool,
+}
+
+// === impl ServiceSpec ===
+
+impl ServiceSpec {
+    /// A service that is named as its task definition's family.
+    #[must_use]
+    pub fn new(family: &str, count: i32) -> Self {
+        Self {
+            name: family.to_owned(),
+            task_definition: family.to_owned(),
+            count,
+            minimum_healthy_percent: 100,
+            maximum_percent: 200,
+            spread_zones: true,
+        }
+    }
+
+    /// The percentages of a rolling deployment; 100 and 200 unless told otherwise.
+    #[must_use]
+    pub fn percent(mut self, minimum_healthy: i32, maximum: i32) -> Self {
+        (self.minimum_healthy_percent, self.maximum_percent) = (minimum_healthy, maximum);
+        self
+    }
+
+    fn request(&self) -> ecs::CreateServiceRequest {
+        let spread = ecs::PlacementStrategy {
+            r#type: Some(ecs::PlacementStrategyType::Spread.into()),
+            field: Some("attribute:ecs.availability-zone".to_owned()),
+        };
+        ecs::CreateServiceRequest {
+            service_name: Some(self.name.clone()),
+            task_definition: Some(self.task_definition.clone()),
+            desired_count: Some(self.count),
+            deployment_configuration: Some(ecs::DeploymentConfiguration {
+                minimum_healthy_percent: Some(self.minimum_healthy_percent),
+                maximum_percent: Some(self.maximum_percent),
+                ..Default::default()
+            }),
+            placement_strategy: if self.spread_zones { vec![spread] } else { Vec::new() },
+            ..Default::default()
+        }
+    }
+}
+
+// === impl Fleet ===
+
+impl Fleet {
+    /// Registers a revision of `family` that runs `berth-app:<image_tag>` with this environment.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn register(&self, family: &str, image_tag: &str, environment: &[(&str, &str)]) -> Result<()> {
+        self.register_container(family, container(image_tag, environment)).await
+    }
+
+    /// The same with a health check: the task counts once its container is healthy.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn register_checked(
+        &self,
+        family: &str,
+        image_tag: &str,
+        environment: &[(&str, &str)],
+    ) -> Result<()> {
+        let check = ecs::HealthCheck {
+            command: ["CMD", "/berth-app", "--check"].map(str::to_owned).to_vec(),
+            interval: Some(5),
+            timeout: Some(2),
+            retries: Some(3),
+            start_period: Some(10),
+        };
+        let container =
+            ecs::ContainerDefinition { health_check: Some(check), ..container(image_tag, environment) };
+        self.register_container(family, container).await
+    }
+
+    async fn register_container(&self, family: &str, container: ecs::ContainerDefinition) -> Result<()> {
+        let request = ecs::RegisterTaskDefinitionRequest {
+            family: Some(family.to_owned()),
+            container_definitions: vec![container],
+            ..Default::default()
+        };
+        let reply = self.api().task_definitions.register_task_definition(request).await;
+        reply.context("RegisterTaskDefinition").map(drop)
+    }
+
+    /// Creates a service.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn create_service(&self, spec: &ServiceSpec) -> Result<()> {
+        self.api().services.create_service(spec.request()).await.context("CreateService").map(drop)
+    }
+
+    /// Changes how many tasks a service is to have.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn scale(&self, service: &str, count: i32) -> Result<()> {
+        let request = ecs::UpdateServiceRequest {
+            service: Some(service.to_owned()),
+            desired_count: Some(count),
+            ..Default::default()
+        };
+        self.api().services.update_service(request).await.context("UpdateService").map(drop)
+    }
+
+    /// Deploys the newest revision of the service's family.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn deploy_newest(&self, service: &str) -> Result<()> {
+        let request = ecs::UpdateServiceRequest {
+            service: Some(service.to_owned()),
+            task_definition: Some(service.to_owned()),
+            ..Default::default()
+        };
+        self.api().services.update_service(request).await.context("UpdateService").map(drop)
+    }
+
+    /// Starts one task of a family on the instance of an agent; returns its ARN.
+    ///
+    /// # Errors
+    /// When the call fails or the task does not fit there.
+    pub async fn start_task_on(&self, family: &str, agent: usize) -> Result<String> {
+        let request = ecs::StartTaskRequest {
+            task_definition: Some(family.to_owned()),
+            container_instances: vec![self.instance(agent).to_owned()],
+            ..Default::default()
+        };
+        let reply = self.api().tasks.start_task(request).await.context("StartTask")?.into_inner();
+        let task = reply.tasks.first().with_context(|| format!("not placed: {:?}", reply.failures))?;
+        Ok(task.task_arn().to_owned())
+    }
+
+    /// Changes the status of an agent's instance.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn set_instance_status(
+        &self,
+        agent: usize,
+        status: ecs::ContainerInstanceStatus,
+    ) -> Result<()> {
+        let request = ecs::UpdateContainerInstancesStateRequest {
+            container_instances: vec![self.instance(agent).to_owned()],
+            status: Some(status.into()),
+            ..Default::default()
+        };
+        let reply = self.api().instances.update_container_instances_state(request).await;
+        reply.context("UpdateContainerInstancesState").map(drop)
+    }
+}
+
+/// The test application, small enough that sixty of it fit anywhere.
+fn container(image_tag: &str, environment: &[(&str, &str)]) -> ecs::ContainerDefinition {
+    let port = ecs::PortMapping {
+        container_port: Some(CONTAINER_PORT),
+        host_port: Some(0),
+        protocol: Some(ecs::TransportProtocol::Tcp.into()),
+        ..Default::default()
+    };
+    let pair = |(name, value): &(&str, &str)| ecs::KeyValuePair {
+        name: Some((*name).to_owned()),
+        value: Some((*value).to_owned()),
+    };
+    ecs::ContainerDefinition {
+        name: Some(CONTAINER.to_owned()),
+        image: Some(format!("berth-app:{image_tag}")),
+        essential: Some(true),
+        cpu: Some(64),
+        memory: Some(32),
+        port_mappings: vec![port],
+        environment: environment.iter().map(pair).collect(),
+        stop_timeout: Some(10),
+        ..Default::default()
+    }
+}

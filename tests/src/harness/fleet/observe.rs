@@ -1,0 +1,156 @@
+//! What a test sees of a fleet: through the API, and past it through the engines.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use berth_proto::ecs::v1::{ContainerInstance, Task};
+
+use super::{Fleet, Member};
+use crate::harness::api::id_of;
+use crate::harness::engine::Container;
+use crate::harness::probe::{Endpoints, Probe};
+
+// === impl Fleet ===
+
+impl Fleet {
+    /// How many controllers the fleet was built with, spares included.
+    #[must_use]
+    pub fn controllers(&self) -> usize {
+        self.controllers.len()
+    }
+
+    /// How many agents it has.
+    #[must_use]
+    pub fn agents(&self) -> usize {
+        self.agents.len()
+    }
+
+    /// The memory a member uses, in KiB.
+    #[must_use]
+    pub fn memory_kib(&self, member: Member) -> Option<u64> {
+        self.seat(member).daemon.memory_kib()
+    }
+
+    /// What a member keeps on its disk, in KiB.
+    #[must_use]
+    pub fn disk_kib(&self, member: Member) -> u64 {
+        let folder = self.dir.join(self.seat(member).daemon.name()).join("data");
+        blocks(&folder) / 2
+    }
+
+    /// The container instance of an agent.
+    #[must_use]
+    pub fn instance(&self, agent: usize) -> &str {
+        &self.agents[agent].instance_id
+    }
+
+    /// How a controller is known to the others.
+    #[must_use]
+    pub fn controller_address(&self, controller: usize) -> &str {
+        &self.controllers[controller].address
+    }
+
+    /// The agent on whose host a task is.
+    ///
+    /// # Errors
+    /// When the task is not placed on any of them.
+    pub fn agent_of(&self, task: &Task) -> Result<usize> {
+        let instance = id_of(task.container_instance_arn());
+        let agent = self.agents.iter().position(|agent| agent.instance_id == instance);
+        agent.with_context(|| format!("task {} is on an unknown instance {instance:?}", task.task_arn()))
+    }
+
+    /// The tasks of a service that are RUNNING on instances that are not lost, exactly `count` of them, with no other on
+    /// the way. What became of a task on a lost instance nobody knows, so it does not count.
+    ///
+    /// # Errors
+    /// When there are more or fewer.
+    pub async fn running(&self, service: &str, count: usize) -> Result<Vec<Task>> {
+        let (api, mut connected) = (self.api(), BTreeSet::new());
+        for instance in api.instances().await?.into_iter().filter(ContainerInstance::agent_connected) {
+            connected.insert(instance.container_instance_arn().to_owned());
+        }
+        let mut tasks = api.tasks(Some(service)).await?;
+        tasks.retain(|task| connected.contains(task.container_instance_arn()));
+        let mut statuses = BTreeMap::new();
+        for task in &tasks {
+            *statuses.entry(task.last_status().to_owned()).or_insert(0_usize) += 1;
+        }
+        ensure!(
+            statuses.get("RUNNING") == Some(&count) && tasks.len() == count,
+            "{service} has {statuses:?}"
+        );
+        Ok(tasks)
+    }
+
+    /// How many of the tasks each zone has.
+    ///
+    /// # Errors
+    /// When one is not placed.
+    pub fn by_zone(&self, tasks: &[Task]) -> Result<BTreeMap<&str, usize>> {
+        let mut zones = BTreeMap::new();
+        for task in tasks {
+            *zones.entry(self.agents[self.agent_of(task)?].zone.as_str()).or_insert(0) += 1;
+        }
+        Ok(zones)
+    }
+
+    /// The containers that really run for an agent.
+    ///
+    /// # Errors
+    /// When its engine does not answer.
+    pub fn containers(&self, agent: usize) -> Result<Vec<Container>> {
+        let label = format!("berth.container-instance={}", self.agents[agent].instance_id);
+        self.engine(agent).running(&label)
+    }
+
+    /// The containers that really run, on all engines.
+    ///
+    /// # Errors
+    /// When an engine does not answer.
+    pub fn all_containers(&self) -> Result<Vec<Container>> {
+        let mut all = Vec::new();
+        for agent in 0..self.agents.len() {
+            all.extend(self.containers(agent)?);
+        }
+        Ok(all)
+    }
+
+    /// Where a task answers requests.
+    ///
+    /// # Errors
+    /// When it has no port.
+    pub fn endpoint(&self, task: &Task) -> Result<SocketAddr> {
+        self.endpoints().of(task).with_context(|| format!("task {} has no port", task.task_arn()))
+    }
+
+    /// Watches a service's tasks with requests from now on: see [`Probe`].
+    #[must_use]
+    pub fn probe(&self, service: &str) -> Probe {
+        Probe::start(self.api(), service.to_owned(), self.endpoints())
+    }
+
+    fn endpoints(&self) -> Endpoints {
+        let address = |host: Option<usize>| match (&self.hosts, host) {
+            (Some(hosts), Some(host)) => hosts.address(host),
+            _ => Ipv4Addr::LOCALHOST,
+        };
+        let hosts =
+            self.agents.iter().map(|agent| (agent.instance_id.clone(), IpAddr::V4(address(agent.seat.host))));
+        Endpoints::new(hosts.collect())
+    }
+}
+
+/// Blocks of 512 bytes that a folder takes up; a file may be gone before it is looked at.
+fn blocks(path: &Path) -> u64 {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    let size = |path: &Path| match path.symlink_metadata() {
+        Ok(metadata) if metadata.is_dir() => blocks(path),
+        Ok(metadata) => metadata.blocks(),
+        Err(_) => 0,
+    };
+    entries.map(|entry| size(&entry.path())).sum()
+}

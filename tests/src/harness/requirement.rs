@@ -1,0 +1,48 @@
+//! What a test needs from the machine. A test that cannot run says so, and is counted; under `CI=true` it fails.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::command::output;
+
+/// Whether a container engine answers and the test image is there.
+pub fn require_docker() -> bool {
+    met("a container engine with the image berth-app:2 (`make images`)", || {
+        output(Command::new("docker").args(["image", "inspect", "berth-app:2"])).is_ok()
+    })
+}
+
+/// Whether this process may make hosts: network, mount and process namespaces with an engine in each.
+pub fn require_hosts() -> bool {
+    met("root, to make hosts of network namespaces", || {
+        let unshare = Command::new("unshare")
+            .args(["--net", "--mount", "--pid", "--fork", "--mount-proc", "true"])
+            .output();
+        unshare.is_ok_and(|output| output.status.success())
+    }) && require_docker()
+}
+
+fn met(what: &str, check: impl FnOnce() -> bool) -> bool {
+    if check() {
+        return true;
+    }
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    assert!(
+        std::env::var("CI").as_deref() != Ok("true"),
+        "{test} may not be skipped under CI; it needs {what}"
+    );
+    record(&format!("skipped: {test} needs {what}"));
+    false
+}
+
+/// The run's list of skipped tests, for the closing line of `make test`.
+#[expect(clippy::print_stderr, reason = "a skipped test has to be seen")]
+fn record(line: &str) {
+    eprintln!("{line}");
+    let Some(list) = std::env::var_os("BERTH_SKIP_LIST").map(PathBuf::from) else { return };
+    let appended = std::fs::OpenOptions::new().create(true).append(true).open(&list);
+    if let Err(error) = appended.and_then(|mut file| writeln!(file, "{line}")) {
+        eprintln!("cannot write to {}: {error}", list.display());
+    }
+}
