@@ -25,7 +25,10 @@ if [ $# = 0 ]; then
     step cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
 fi
 printf '\n== cargo test\n'
-cargo test --locked --workspace --no-fail-fast "$@" 2>&1 | tee "$OUTPUT"
+# A machine that nobody looks at gives up on what hangs; at a terminal, ^C has to reach the tests.
+deadline=()
+[ -z "${CI:-}" ] || deadline=(timeout --kill-after=30 2400)
+"${deadline[@]}" cargo test --locked --workspace --no-fail-fast "$@" 2>&1 | tee "$OUTPUT"
 [ "${PIPESTATUS[0]}" = 0 ] || status=1
 
 skipped=$(($(wc -l <"$BERTH_SKIP_LIST") + $(sum ignored)))

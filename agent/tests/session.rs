@@ -254,10 +254,13 @@ async fn logs_are_pushed_to_whoever_asked() {
         })
     };
     peer.send(open("r1", "t")).await;
+    let announcement = controller.chunk().await;
+    assert_eq!((announcement.request_id.as_str(), announcement.bytes.len()), ("r1", 0));
     let chunk = controller.chunk().await;
     assert_eq!((chunk.request_id.as_str(), chunk.container.as_str()), ("r1", "web"));
     assert!(String::from_utf8_lossy(&chunk.bytes).contains("is simulated"));
     peer.send(open("r2", "nobody")).await;
+    assert_eq!(controller.chunk().await.request_id, "r2");
     let chunk = controller.chunk().await;
     assert_eq!(chunk.error, "task nobody has no container on this instance");
 }
@@ -290,6 +293,7 @@ async fn the_log_of_a_task_that_is_over_can_still_be_read() {
     let request =
         wire::OpenLogs { request_id: "r1".to_owned(), task_id: "t".to_owned(), ..Default::default() };
     peer.send(Down::OpenLogs(request)).await;
+    assert_eq!(controller.chunk().await.bytes.len(), 0, "it is announced");
     let chunk = controller.chunk().await;
     assert_eq!((chunk.error.as_str(), chunk.container.as_str()), ("", "web"));
     assert!(String::from_utf8_lossy(&chunk.bytes).contains("is simulated"));

@@ -55,12 +55,16 @@ pub struct Context {
     pub liveness: Liveness,
 }
 
+/// The one key of a reconciler that looks at everything in each round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Everything;
+
 /// The reconcilers of one leader, running.
 #[derive(Clone, Debug)]
 pub struct Reconcilers {
     services: Handle<ServiceKey>,
-    instances: Handle<()>,
-    reaper: Handle<()>,
+    instances: Handle<Everything>,
+    reaper: Handle<Everything>,
 }
 
 // === impl Reconcilers ===
@@ -70,7 +74,7 @@ impl Reconcilers {
     pub fn start(context: &Context, shutdown: &Shutdown) -> Self {
         let view = Arc::clone(&context.view);
         let live_services = move || live_services(&view());
-        let once = || vec![()];
+        let once = || vec![Everything];
         Self {
             services: row("service", SERVICE_RESYNC, live_services, context, plan_service).start(shutdown),
             instances: row("instance", INSTANCE_RESYNC, once, context, plan_instances).start(shutdown),
@@ -117,6 +121,12 @@ impl Reconcilers {
     }
 }
 
+impl std::fmt::Display for Everything {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("everything")
+    }
+}
+
 fn live_services(view: &State) -> Vec<ServiceKey> {
     view.services().filter(|service| is_live(service.status)).map(|service| service.key.clone()).collect()
 }
@@ -144,7 +154,7 @@ fn plan_service(context: &Context, view: &State, key: &ServiceKey, now: Timestam
     plan::service::plan(view, key, now, &context.policy, &mut ids)
 }
 
-fn plan_instances(context: &Context, view: &State, _: &(), now: Timestamp) -> Plan {
+fn plan_instances(context: &Context, view: &State, _: &Everything, now: Timestamp) -> Plan {
     let (silent, returned) = (context.liveness)(view);
     let mut plan = plan::instance::plan(view, &silent, now, &context.policy);
     plan.commands
@@ -152,7 +162,7 @@ fn plan_instances(context: &Context, view: &State, _: &(), now: Timestamp) -> Pl
     plan
 }
 
-fn plan_reaper(context: &Context, view: &State, _: &(), now: Timestamp) -> Plan {
+fn plan_reaper(context: &Context, view: &State, _: &Everything, now: Timestamp) -> Plan {
     plan::reaper::plan(view, now, &context.policy)
 }
 
@@ -170,7 +180,7 @@ async fn round<K: berth_process::reconcile::Key>(
         return Outcome { next_wake, ..Outcome::quiescent(reason) };
     }
     let commands = plan.commands.len();
-    tracing::debug!(?key, commands, reason, "a plan has commands");
+    tracing::debug!(%key, commands, reason, "a plan has commands");
     match carry_out(&context.proposer, plan.commands).await {
         Carried::Applied => Outcome { next_wake: None, ..Outcome::acted(commands, reason) },
         Carried::Unchanged => Outcome { next_wake, quiescent: true, commands, reason },

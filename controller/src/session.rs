@@ -136,6 +136,7 @@ impl Sessions {
         let sessions = self.clone();
         self.shutdown.spawn("agent session", OnError::Log, async move {
             let reason = connection.run(inbound, hello).await;
+            end.cancel();
             tracing::info!(container_instance = %id, reason, "an agent's session ended");
             sessions.registry.remove(id, &end);
             Ok::<(), std::convert::Infallible>(())
@@ -161,16 +162,7 @@ impl Agents for Sessions {
         &self,
         request: Request<Streaming<pb::LogChunk>>,
     ) -> Result<Response<pb::PushLogsResponse>, Status> {
-        let mut chunks = request.into_inner();
-        let mut request_id = String::new();
-        while let Some(chunk) = chunks.message().await? {
-            request_id.clone_from(&chunk.request_id);
-            let Some(receiver) = self.logs.receiver(&request_id) else { break };
-            if receiver.send(chunk).await.is_err() {
-                break;
-            }
-        }
-        self.logs.finish(&request_id);
+        self.logs.receive(request.into_inner()).await?;
         Ok(Response::new(pb::PushLogsResponse {}))
     }
 }

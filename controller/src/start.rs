@@ -10,6 +10,7 @@ use berth_model::cluster::{Cluster, ClusterStatus};
 use berth_model::command::{Bootstrap, Command};
 use berth_model::id::ClusterName;
 use berth_model::key::{AccessKey, Role};
+use berth_model::state::View;
 use berth_model::time::Timestamp;
 use berth_process::clock::Clock;
 use berth_process::entropy::Entropy;
@@ -27,7 +28,7 @@ use crate::api::auth::{NotASealingKey, SealingKey};
 use crate::api::{self, Api};
 use crate::config::Config;
 use crate::proposer::ProposeError;
-use crate::raft::consensus::{Setup, StartError};
+use crate::raft::consensus::{ReadError, Setup, StartError};
 use crate::raft::membership::MembershipError;
 use crate::raft::service::PeerService;
 use crate::raft::{Consensus, Storage};
@@ -37,8 +38,14 @@ use crate::session::leases::Leases;
 use crate::wiring::{LogStreams, Members, PeerDoor, Reconciling, Store};
 use crate::{leader, metrics, session};
 
-/// How long everything may take to end. Calls get two seconds of it.
-const DRAIN: Duration = Duration::from_secs(8);
+/// How long calls and sessions may take to end, while consensus still answers them. The server gives calls two seconds.
+const SERVING_DRAIN: Duration = Duration::from_secs(4);
+
+/// How long everything else may take to end.
+const DRAIN: Duration = Duration::from_secs(4);
+
+/// Between two attempts to write what a new cluster is born with. Each waits for a leader on its own.
+const BIRTH_PAUSE: Duration = Duration::from_millis(100);
 
 /// An instance that somebody vouched for within this time is there. Three reports of the sessions fit into it.
 const VOUCHED_WINDOW: Duration = Duration::from_secs(3);
@@ -137,9 +144,10 @@ pub async fn run<L: Listen>(
     let ops_address = local_address(&ops_listen, "--ops-listen")?;
     let readiness = Readiness::new();
     serve_ops(ops_listen, registry, readiness.clone(), &shutdown);
-    let (routes, serving) = (parts.routes.clone(), shutdown.clone());
-    shutdown.spawn("server", OnError::Shutdown, async move {
-        net::serve(routes, listen, certificate.as_ref(), &serving).await
+    let (routes, serving) = (parts.routes.clone(), shutdown.child());
+    let served = serving.clone();
+    serving.spawn("server", OnError::Shutdown, async move {
+        net::serve(routes, listen, certificate.as_ref(), &served).await
     });
     follow_readiness(&consensus, readiness, &shutdown);
     write_ready_file(config.ready_file.as_deref(), &address, &ops_address)?;
@@ -154,11 +162,17 @@ pub async fn run<L: Listen>(
         parts.start(&consensus, &shutdown);
         shutdown.wait_for_signal().await;
     }
+    // Calls that are under way wait for consensus, so they end before it does.
+    end_within(SERVING_DRAIN, &serving).await;
     consensus.stop().await;
-    if let Err(error) = shutdown.drain(DRAIN).await {
+    end_within(DRAIN, &shutdown).await;
+    entered
+}
+
+async fn end_within(time: Duration, scope: &Shutdown) {
+    if let Err(error) = scope.drain(time).await {
         tracing::warn!(%error, "not everything ended in time");
     }
-    entered
 }
 
 /// The parts of a controller around its consensus.
@@ -252,18 +266,59 @@ async fn enter(
     Ok(())
 }
 
-/// Writes what a new cluster is born with. Said again, it changes nothing.
+/// Writes what a new cluster is born with, unless the cluster has it. Waits for a majority as long as it takes: the flag
+/// may still be set when a cluster that is years old starts again, one controller at a time.
 async fn give_birth(
     identity: &ClusterIdentity,
     consensus: &Consensus,
     clock: &Clock,
     entropy: &Entropy,
 ) -> Result<(), Error> {
-    let view = consensus.view();
-    if view.cluster_id() == identity.cluster_id {
-        return Ok(());
+    loop {
+        let failure = match consensus.linearize().await {
+            Ok(view) if view.cluster_id() == identity.cluster_id => return Ok(()),
+            Ok(view) => match be_born(&view, identity, consensus, clock, entropy).await {
+                Ok(()) => return Ok(()),
+                // Known to be refused: trying again changes nothing.
+                Err(Error::Birth(refused @ (ProposeError::Rejected(_) | ProposeError::TooLarge { .. }))) => {
+                    return Err(Error::Birth(refused));
+                }
+                Err(Error::Birth(failure)) => failure.to_string(),
+                Err(other) => return Err(other),
+            },
+            Err(ReadError::Stopping) => return Ok(()),
+            Err(failure) => failure.to_string(),
+        };
+        tracing::info!(reason = failure, "waiting for a majority of the controllers");
+        tokio::time::sleep(BIRTH_PAUSE).await;
     }
+}
+
+/// Identity and keys come last: a cluster that has them has everything.
+async fn be_born(
+    view: &View,
+    identity: &ClusterIdentity,
+    consensus: &Consensus,
+    clock: &Clock,
+    entropy: &Entropy,
+) -> Result<(), Error> {
     let now = Timestamp::from_unix_ms(clock.unix_ms());
+    let bootstrap = bootstrap(identity, now, entropy)?;
+    let default = Cluster {
+        name: ClusterName::new("default"),
+        status: ClusterStatus::Active,
+        created_at: now,
+        spec: berth_model::wire::Wire::default(),
+    };
+    let proposer = consensus.proposer();
+    if view.cluster(&default.name).is_none() {
+        proposer.propose(Command::CreateCluster(default)).await.map_err(Error::Birth)?;
+    }
+    proposer.propose(Command::Bootstrap(bootstrap)).await.map_err(Error::Birth)?;
+    Ok(())
+}
+
+fn bootstrap(identity: &ClusterIdentity, now: Timestamp, entropy: &Entropy) -> Result<Bootstrap, Error> {
     let sealing_key = SealingKey::from_hex(&identity.sealing_key_hex)?;
     let key = |key: &identity::AccessKey, role| AccessKey {
         id: key.access_key_id.clone(),
@@ -271,7 +326,7 @@ async fn give_birth(
         role,
         created_at: now,
     };
-    let bootstrap = Bootstrap {
+    Ok(Bootstrap {
         cluster_id: identity.cluster_id.clone(),
         scope: Scope {
             partition: identity.partition.clone(),
@@ -283,19 +338,7 @@ async fn give_birth(
             key(&identity.agent_key, Role::Agent),
             key(&identity.peer_key, Role::Peer),
         ],
-    };
-    let default = Cluster {
-        name: ClusterName::new("default"),
-        status: ClusterStatus::Active,
-        created_at: now,
-        spec: berth_model::wire::Wire::default(),
-    };
-    let proposer = consensus.proposer();
-    proposer.propose(Command::Bootstrap(bootstrap)).await.map_err(Error::Birth)?;
-    if view.cluster(&default.name).is_none() {
-        proposer.propose(Command::CreateCluster(default)).await.map_err(Error::Birth)?;
-    }
-    Ok(())
+    })
 }
 
 /// Ready while there is a leader to pass writes to.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use berth_model::command::{Command, Outcome};
 use berth_model::id::{InstanceId, Revision};
 use berth_model::state::View;
+use berth_model::time::Timestamp;
 use berth_process::reconcile::Status as ReconcilerStatus;
 use berth_proto::admin::v1 as admin;
 use berth_proto::agent::v1 as agent;
@@ -129,7 +130,26 @@ impl Reconciling {
         let current = self.current.borrow();
         current
             .as_ref()
-            .map(|running| running.statuses().iter().map(|status| render(&status.borrow())).collect())
+            .map(|running| running.statuses().iter().map(|status| self.render(&status.borrow())).collect())
+    }
+
+    fn render(&self, status: &ReconcilerStatus) -> admin::Reconciler {
+        let last = status.last.as_ref();
+        let ended_ms = last.map(|round| {
+            self.consensus.clock().unix_ms() - i64::try_from(round.ended.elapsed().as_millis()).unwrap_or(i64::MAX)
+        });
+        admin::Reconciler {
+            name: status.name.to_owned(),
+            rounds: status.rounds,
+            commands: status.commands,
+            last_key: last.map(|round| round.key.clone()).unwrap_or_default(),
+            last_reason: last.map(|round| round.reason.clone()).unwrap_or_default(),
+            last_run_at: ended_ms.map(|ms| Timestamp::from_unix_ms(ms).to_message()),
+            last_duration_us: last
+                .map_or(0, |round| u64::try_from(round.duration.as_micros()).unwrap_or(u64::MAX)),
+            queued: u32::try_from(status.queue_length).unwrap_or(u32::MAX),
+            restless_keys: status.restless.clone(),
+        }
     }
 }
 
@@ -150,22 +170,6 @@ impl api::Reconcilers for Reconciling {
             Ok(Err(status)) => Err(Unavailable(status.message().to_owned())),
             Err(_elapsed) => Err(Unavailable("the leader does not answer".into())),
         }
-    }
-}
-
-fn render(status: &ReconcilerStatus) -> admin::Reconciler {
-    let last = status.last.as_ref();
-    admin::Reconciler {
-        name: status.name.to_owned(),
-        rounds: status.rounds,
-        commands: status.commands,
-        last_key: last.map(|round| round.key.clone()).unwrap_or_default(),
-        last_reason: last.map(|round| round.reason.clone()).unwrap_or_default(),
-        last_run_at: None,
-        last_duration_us: last
-            .map_or(0, |round| u64::try_from(round.duration.as_micros()).unwrap_or(u64::MAX)),
-        queued: u32::try_from(status.queue_length).unwrap_or(u32::MAX),
-        restless_keys: status.restless.clone(),
     }
 }
 
@@ -223,8 +227,11 @@ impl api::LogSource for LogStreams {
 
 /// The chunks of a log stream; dropping it tells the agent to stop.
 pub(crate) fn chunks(stream: LogStream) -> BoxStream<'static, Result<agent::LogChunk, Status>> {
-    stream::unfold(stream, |mut stream| async { stream.next().await.map(|chunk| (Ok(chunk), stream)) })
-        .boxed()
+    stream::unfold(stream, |mut stream| async {
+        let chunk = stream.next().await?.map_err(|ended| Status::unavailable(ended.to_string()));
+        Some((chunk, stream))
+    })
+    .boxed()
 }
 
 fn unavailable(error: impl std::fmt::Display) -> Unavailable {

@@ -38,9 +38,9 @@ use driver::{Driver, Shared};
 pub use status::{Round, Status};
 
 /// What a key must be: ordered so that rounds are, and printable for people.
-pub trait Key: Ord + Clone + fmt::Debug + Send + Sync + 'static {}
+pub trait Key: Ord + Clone + fmt::Display + Send + Sync + 'static {}
 
-impl<K: Ord + Clone + fmt::Debug + Send + Sync + 'static> Key for K {}
+impl<K: Ord + Clone + fmt::Display + Send + Sync + 'static> Key for K {}
 
 /// How far apart the rounds of a restless key are that nothing but itself asks for.
 pub const RESTLESS_PAUSE: Duration = Duration::from_secs(1);

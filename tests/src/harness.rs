@@ -17,5 +17,6 @@ pub mod probe;
 pub mod requirement;
 pub mod slot;
 pub mod wait;
+pub mod watchdog;
 
 pub use requirement::{require_docker, require_hosts};

@@ -62,6 +62,7 @@ impl Logs {
                 };
                 chunks(&request, located, &*runtime)
             };
+            let chunks = stream::iter([announcement(&request)]).chain(chunks);
             let chunks = Chunks(chunks.take_until(token.cancelled_owned()).boxed());
             let result = client.push_logs(chunks).await;
             if !is_refused {
@@ -147,13 +148,17 @@ fn cut(head: &wire::LogChunk, record: &LogRecord) -> Vec<wire::LogChunk> {
     record.bytes.chunks(limits::LOG_CHUNK_BYTES).map(chunk).collect()
 }
 
-fn failure(request: &wire::OpenLogs, error: String) -> Chunks {
-    let chunk = wire::LogChunk {
+/// Says whose log this is, so that even the end of an empty one means something to the controller.
+fn announcement(request: &wire::OpenLogs) -> wire::LogChunk {
+    wire::LogChunk {
         request_id: request.request_id.clone(),
         task_id: request.task_id.clone(),
         container: request.container.clone(),
-        error,
         ..Default::default()
-    };
+    }
+}
+
+fn failure(request: &wire::OpenLogs, error: String) -> Chunks {
+    let chunk = wire::LogChunk { error, ..announcement(request) };
     Chunks(stream::iter([chunk]).boxed())
 }

@@ -40,10 +40,18 @@ async fn answer(request: Request, next: Next) -> Response {
     let elapsed_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     match status {
         // Nothing that a caller sends may lead here: somebody must look.
-        Some(status) if code == Code::Internal => error!(error = status.message(), "a call failed"),
+        Some(status) if code == Code::Internal && !is_of_the_library(&status) => {
+            error!(error = status.message(), "a call failed");
+        }
         _ => debug!(?code, elapsed_us, "answered"),
     }
     response
+}
+
+/// Our own errors name a reason. An internal error that names none is the gRPC library's, of a message that it could not
+/// read, or that never came because the caller went away.
+fn is_of_the_library(status: &Status) -> bool {
+    status.details().is_empty()
 }
 
 /// A defect in one handler is one caller's failure, not that of every call on its connection.

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::time::Instant;
@@ -21,6 +22,11 @@ const DIR: &str = "raft";
 /// What sled may keep of its pages in memory. The newest entries are in the log store's own tail, so this serves
 /// start-up and followers that are far behind.
 const CACHE_BYTES: u64 = 8 << 20;
+
+/// How long the process before may take to let go of the files: its supervisor may start us before it is quite gone, and
+/// sled's own threads outlive the database by a moment.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(2);
+const RELEASE_POLL: Duration = Duration::from_millis(10);
 
 /// From a fast local disk to one that elections have to wait for.
 const SYNC_SECONDS: [f64; 10] = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0];
@@ -80,7 +86,7 @@ impl Disk {
             .cache_capacity(CACHE_BYTES)
             // Nothing is flushed behind our back: the log writer decides when, and waits for the device.
             .flush_every_ms(None);
-        let db = config.open().map_err(|error| match io::Error::from(error) {
+        let db = open_released(&config).map_err(|error| match error {
             busy if is_locked(&busy) => DiskError::InUse { path: path.clone() },
             source => failed(source),
         })?;
@@ -131,6 +137,17 @@ impl DiskError {
 /// Makes a new, renamed or deleted name in `dir` durable.
 pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
+}
+
+/// Opens the database once nobody else has it, as long as that takes no longer than it should.
+fn open_released(config: &sled::Config) -> io::Result<sled::Db> {
+    let deadline = Instant::now() + RELEASE_PATIENCE;
+    loop {
+        match config.open().map_err(io::Error::from) {
+            Err(busy) if is_locked(&busy) && Instant::now() < deadline => std::thread::sleep(RELEASE_POLL),
+            opened => return opened,
+        }
+    }
 }
 
 /// sled reports the lock of another process as an error of no kind of its own.

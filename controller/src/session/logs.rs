@@ -9,8 +9,11 @@ use std::sync::Arc;
 use berth_model::id::InstanceId;
 use berth_process::entropy::Entropy;
 use berth_proto::agent::v1 as pb;
+use futures::{Stream, StreamExt};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
 
 use super::registry::Registry;
 use crate::limits::{LOG_CHUNKS_IN_FLIGHT, LOG_STREAMS};
@@ -34,10 +37,18 @@ pub struct Logs {
     waiting: Arc<Mutex<BTreeMap<String, mpsc::Sender<pb::LogChunk>>>>,
 }
 
+/// The agent's session ended before the log did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the agent of the instance lost its session with this controller")]
+pub struct SessionEnded;
+
 /// The receiving end of a log stream.
 #[derive(Debug)]
 pub struct LogStream {
     chunks: mpsc::Receiver<pb::LogChunk>,
+    /// Of the agent's session, without which nobody sends anything.
+    session_end: CancellationToken,
+    is_over: bool,
     request_id: String,
     instance: InstanceId,
     logs: Logs,
@@ -62,7 +73,14 @@ impl Logs {
             }
             waiting.insert(request_id.clone(), sender);
         }
-        let stream = LogStream { chunks, request_id: request_id.clone(), instance, logs: self.clone() };
+        let stream = LogStream {
+            chunks,
+            session_end: entry.end,
+            is_over: false,
+            request_id: request_id.clone(),
+            instance,
+            logs: self.clone(),
+        };
         let open = pb::OpenLogs { request_id, ..request };
         let message =
             pb::ControllerMessage { message: Some(pb::controller_message::Message::OpenLogs(open)) };
@@ -71,23 +89,61 @@ impl Logs {
         Ok(stream)
     }
 
-    /// Where the chunks of a request go; none when nobody waits for them any more.
-    pub(super) fn receiver(&self, request_id: &str) -> Option<mpsc::Sender<pb::LogChunk>> {
-        self.waiting.lock().get(request_id).cloned()
+    /// Takes what an agent pushes to whoever asked for it, until either of them ends.
+    pub(super) async fn receive(
+        &self,
+        mut chunks: impl Stream<Item = Result<pb::LogChunk, Status>> + Unpin,
+    ) -> Result<(), Status> {
+        let Some(first) = chunks.next().await.transpose()? else { return Ok(()) };
+        let request_id = first.request_id.clone();
+        let Some(receiver) = self.waiting.lock().get(&request_id).cloned() else { return Ok(()) };
+        let result = pass_on(first, &mut chunks, &receiver).await;
+        self.finish(&request_id);
+        result
     }
 
-    /// The agent has sent everything.
-    pub(super) fn finish(&self, request_id: &str) {
+    /// No more chunks come for a request.
+    fn finish(&self, request_id: &str) {
         self.waiting.lock().remove(request_id);
     }
+}
+
+async fn pass_on(
+    first: pb::LogChunk,
+    chunks: &mut (impl Stream<Item = Result<pb::LogChunk, Status>> + Unpin),
+    receiver: &mpsc::Sender<pb::LogChunk>,
+) -> Result<(), Status> {
+    let mut next = Some(first);
+    while let Some(chunk) = next {
+        let is_announcement = chunk.bytes.is_empty() && chunk.error.is_empty();
+        if !is_announcement && receiver.send(chunk).await.is_err() {
+            break;
+        }
+        next = chunks.next().await.transpose()?;
+    }
+    Ok(())
 }
 
 // === impl LogStream ===
 
 impl LogStream {
     /// The next chunk; none at the end.
-    pub async fn next(&mut self) -> Option<pb::LogChunk> {
-        self.chunks.recv().await
+    ///
+    /// # Errors
+    /// Once, when the agent's session ends before the log does.
+    pub async fn next(&mut self) -> Option<Result<pb::LogChunk, SessionEnded>> {
+        if self.is_over {
+            return None;
+        }
+        let next = tokio::select! {
+            biased;
+            // Cancel-safe: a chunk that was not taken stays in the channel.
+            chunk = self.chunks.recv() => chunk.map(Ok),
+            // Cancel-safe: the token stays cancelled.
+            () = self.session_end.cancelled() => Some(Err(SessionEnded)),
+        };
+        self.is_over = !matches!(next, Some(Ok(_)));
+        next
     }
 }
 
@@ -103,3 +159,6 @@ impl Drop for LogStream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

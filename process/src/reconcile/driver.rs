@@ -123,7 +123,7 @@ impl<K: Key> Driver<K> {
                 return;
             };
             // A trace of its own: what a round does was asked for by nobody's request.
-            let span = info_span!(parent: None, "reconcile", reconciler = self.row.name, key = ?key);
+            let span = info_span!(parent: None, "reconcile", reconciler = self.row.name, %key);
             let acting = span.in_scope(|| (self.row.act)(key.clone()));
             let round = acting.map(move |outcome| Ended { key, outcome, duration: started.elapsed() });
             self.in_flight.push(round.instrument(span).boxed());
@@ -136,7 +136,7 @@ impl<K: Key> Driver<K> {
         self.tell(&key, &outcome, rest);
         let now = Instant::now();
         let next = next_wake(&outcome, rest).map(|delay| now + delay);
-        let shown = format!("{key:?}");
+        let shown = key.to_string();
         let mut queue = self.shared.queue.lock();
         queue.finish(key, next);
         let (waiting, in_flight, next_due) = (queue.waiting(), queue.in_flight(), queue.next_due());
@@ -147,11 +147,11 @@ impl<K: Key> Driver<K> {
             status.queue_length = waiting;
             status.in_flight = in_flight;
             status.next_wake = next_due.map(|at| at.saturating_duration_since(now));
-            status.last =
-                Some(Round { key: shown, reason: outcome.reason, quiescent: outcome.quiescent, duration });
+            let (reason, quiescent) = (outcome.reason, outcome.quiescent);
+            status.last = Some(Round { key: shown, reason, quiescent, duration, ended: now });
             if matches!(rest, Rest::Lost | Rest::Found) {
                 status.restless =
-                    self.restless.keys().take(RESTLESS_LISTED).map(|key| format!("{key:?}")).collect();
+                    self.restless.keys().take(RESTLESS_LISTED).map(ToString::to_string).collect();
                 status.restless_count = self.restless.keys().count();
             }
         });
@@ -162,14 +162,14 @@ impl<K: Key> Driver<K> {
         match rest {
             Rest::Lost => warn!(
                 reconciler,
-                ?key,
+                %key,
                 reason,
                 rounds = self.row.restless_after,
                 "a key does not come to rest; its rounds are spaced from now on"
             ),
-            Rest::Found => info!(reconciler, ?key, reason, "a restless key has come to rest"),
+            Rest::Found => info!(reconciler, %key, reason, "a restless key has come to rest"),
             Rest::Ordinary | Rest::Restless => {
-                debug!(reconciler, ?key, reason, commands = outcome.commands, "round ended");
+                debug!(reconciler, %key, reason, commands = outcome.commands, "round ended");
             }
         }
     }

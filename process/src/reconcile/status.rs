@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Serialize;
+use tokio::time::Instant;
 
 use super::{Key, Outcome};
 
 /// What a reconciler did and has before it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
     /// The row's name.
     pub name: &'static str,
@@ -31,7 +31,7 @@ pub struct Status {
 }
 
 /// One round.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Round {
     /// Of which key.
     pub key: String,
@@ -41,6 +41,8 @@ pub struct Round {
     pub quiescent: bool,
     /// How long it took.
     pub duration: Duration,
+    /// When it ended.
+    pub ended: Instant,
 }
 
 /// Enough to see a pattern; the status is copied for every reader.

@@ -172,10 +172,11 @@ async fn the_status_tells_the_last_round_and_what_waits() {
     watch.changed().await.unwrap();
     let status = watch.borrow_and_update().clone();
     let last = Round {
-        key: "\"a\"".to_owned(),
+        key: "a".to_owned(),
         reason: "nothing to do".to_owned(),
         quiescent: true,
         duration: Duration::from_millis(250),
+        ended: tokio::time::Instant::now(),
     };
     assert_eq!(status.last, Some(last));
     assert_eq!((status.name, status.rounds, status.queue_length, status.in_flight), ("test", 1, 2, 0));

@@ -1,5 +1,7 @@
 //! The gRPC API of one controller, signed with the administrator's key.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use berth_process::clock::Clock;
 use berth_process::identity::AdminIdentity;
@@ -13,13 +15,22 @@ use ecs::container_instances_client::ContainerInstancesClient;
 use ecs::services_client::ServicesClient;
 use ecs::task_definitions_client::TaskDefinitionsClient;
 use ecs::tasks_client::TasksClient;
+use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
+use tonic::{Request, Status};
 
-type Signed = InterceptedService<Channel, Signer>;
+type Signed = InterceptedService<Channel, Bounded>;
+
+/// Longer than a controller lets any call take: one that takes longer will never be answered.
+const CALL_DEADLINE: Duration = Duration::from_secs(60);
 
 /// How many ids the Describe operations take in one call.
 const DESCRIBE_MAX: usize = 100;
+
+/// Signs every call and sets its deadline.
+#[derive(Clone, Debug)]
+pub struct Bounded(Signer);
 
 /// See the module. Cheap to clone.
 #[derive(Clone)]
@@ -38,6 +49,15 @@ pub struct Api {
     pub admin: AdminClient<Signed>,
 }
 
+// === impl Bounded ===
+
+impl Interceptor for Bounded {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request.set_timeout(CALL_DEADLINE);
+        self.0.call(request)
+    }
+}
+
 // === impl Api ===
 
 impl Api {
@@ -46,7 +66,7 @@ impl Api {
     pub fn at(address: &str, identity: &AdminIdentity) -> Self {
         let channel = Connector::tcp(Some(identity.ca_pem.clone())).channel(address);
         let key = &identity.admin_key;
-        let signer = Signer::new(&key.access_key_id, &key.secret_access_key, Clock::system());
+        let signer = Bounded(Signer::new(&key.access_key_id, &key.secret_access_key, Clock::system()));
         Self {
             clusters: ClustersClient::with_interceptor(channel.clone(), signer.clone()),
             task_definitions: TaskDefinitionsClient::with_interceptor(channel.clone(), signer.clone()),

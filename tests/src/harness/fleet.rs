@@ -31,11 +31,10 @@ pub use deploy::ServiceSpec;
 const BACKGROUND: [&str; 1] = [" openraft::"];
 
 /// Warnings that follow when a process or a host goes away and comes back.
-const DISTURBANCE: [&str; 2] = [
-    // All that was cancelled while a peer was cut off reaches it at once: calls without a message, and when they are too
-    // many it begins a new connection.
+const DISTURBANCE: [&str; 1] = [
+    // All that was cancelled while a peer was cut off reaches it at once: when that is too much it begins a new
+    // connection.
     "remotely-reset pending-accept streams reached limit",
-    "Missing request message",
 ];
 
 const TERMINATE_DEADLINE: Duration = Duration::from_secs(15);

@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::command::signal;
 use super::engine::Engine;
 use super::hosts;
+use super::watchdog::Watchdog;
 
 /// See [`turn`].
 static TURN: Mutex<()> = Mutex::const_new(());
@@ -31,6 +32,7 @@ pub struct Slot {
     number: u8,
     dir: PathBuf,
     _lock: File,
+    _watchdog: Watchdog,
 }
 
 /// The right to load the machine: one test at a time, so that no test sees another's load. Also what makes `cargo test`
@@ -61,7 +63,8 @@ impl Slot {
                 Err(TryLockError::WouldBlock) => continue,
                 Err(TryLockError::Error(error)) => return Err(error).context("lock a slot"),
             }
-            let slot = Self { number, dir: root.join(number.to_string()), _lock: lock };
+            let dir = root.join(number.to_string());
+            let slot = Self { number, _watchdog: Watchdog::over(dir.clone()), dir, _lock: lock };
             slot.sweep();
             if taken.is_none() {
                 taken = Some(slot);

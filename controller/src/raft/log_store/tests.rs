@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 use std::path::Path;
-use std::time::Duration;
 
 use bytes::Bytes;
 use openraft::CommittedLeaderId;
@@ -39,18 +38,9 @@ fn envelope(entry: &Entry) -> Bytes {
     }
 }
 
-/// Opens the log again; the thread of the one before may still be letting go of the files.
-async fn open(dir: &Path) -> (Arc<Disk>, LogStore) {
-    let opened = tokio::time::timeout(Duration::from_secs(10), async {
-        loop {
-            match Disk::open(dir) {
-                Ok(disk) => return Arc::new(disk),
-                Err(DiskError::InUse { .. }) => tokio::task::yield_now().await,
-                Err(error) => panic!("{error:?}"),
-            }
-        }
-    });
-    let disk = opened.await.expect("the log before was let go of");
+/// Opens the log again.
+fn open(dir: &Path) -> (Arc<Disk>, LogStore) {
+    let disk = Arc::new(Disk::open(dir).unwrap());
     let store = LogStore::open(&disk).unwrap();
     (disk, store)
 }
@@ -58,14 +48,14 @@ async fn open(dir: &Path) -> (Arc<Disk>, LogStore) {
 #[tokio::test]
 async fn entries_are_there_after_reopening() {
     let dir = tempfile::tempdir().unwrap();
-    let (disk, mut store) = open(dir.path()).await;
+    let (disk, mut store) = open(dir.path());
     store.blocking_append(entries(0..20, 100)).await.unwrap();
     store.save_vote(&Vote::new(3, ControllerId::from(7))).await.unwrap();
     store.save_committed(Some(log_id(12))).await.unwrap();
     store.purge(log_id(4)).await.unwrap();
     store.truncate(log_id(15)).await.unwrap();
     drop((store, disk));
-    let (_disk, mut store) = open(dir.path()).await;
+    let (_disk, mut store) = open(dir.path());
     let state = store.get_log_state().await.unwrap();
     assert_eq!((state.last_purged_log_id, state.last_log_id), (Some(log_id(4)), Some(log_id(14))));
     assert_eq!(indexes(&store.try_get_log_entries(..).await.unwrap()), (5..15).collect::<Vec<_>>());
@@ -76,7 +66,7 @@ async fn entries_are_there_after_reopening() {
 #[tokio::test]
 async fn large_entries_keep_out_of_unsynced_blob_files() {
     let dir = tempfile::tempdir().unwrap();
-    let (disk, mut store) = open(dir.path()).await;
+    let (disk, mut store) = open(dir.path());
     for index in 0..8 {
         store.blocking_append([entry(index, 1_500_000)]).await.unwrap();
     }
@@ -84,7 +74,7 @@ async fn large_entries_keep_out_of_unsynced_blob_files() {
     store.truncate(log_id(190)).await.unwrap();
     let blobs = std::fs::read_dir(dir.path().join("raft/blobs")).unwrap().count();
     drop((store, disk));
-    let (_disk, mut store) = open(dir.path()).await;
+    let (_disk, mut store) = open(dir.path());
     let read = store.try_get_log_entries(..).await.unwrap();
     assert_eq!(indexes(&read), (0..190).collect::<Vec<_>>());
     assert!(read[..8].iter().all(|entry| envelope(entry).len() == 1_500_000));
@@ -94,7 +84,7 @@ async fn large_entries_keep_out_of_unsynced_blob_files() {
 #[tokio::test]
 async fn a_read_joins_what_is_on_disk_and_what_is_in_memory() {
     let dir = tempfile::tempdir().unwrap();
-    let (_disk, mut store) = open(dir.path()).await;
+    let (_disk, mut store) = open(dir.path());
     let size = LOG_TAIL_BYTES / 8;
     for index in 0..20 {
         store
@@ -116,23 +106,23 @@ async fn a_read_joins_what_is_on_disk_and_what_is_in_memory() {
 #[tokio::test]
 async fn an_entry_that_was_not_written_in_full_does_not_count() {
     let dir = tempfile::tempdir().unwrap();
-    let (disk, mut store) = open(dir.path()).await;
+    let (disk, mut store) = open(dir.path());
     store.blocking_append(entries(0..3, 30_000)).await.unwrap();
     let last_part = store.log.iter().keys().last().unwrap().unwrap();
     store.log.remove(last_part).unwrap();
     drop((store, disk));
-    let (disk, mut store) = open(dir.path()).await;
+    let (disk, mut store) = open(dir.path());
     assert_eq!(store.get_log_state().await.unwrap().last_log_id, Some(log_id(1)));
     store.blocking_append([entry(2, 10), entry(3, 10)]).await.unwrap();
     drop((store, disk));
-    let (_disk, mut store) = open(dir.path()).await;
+    let (_disk, mut store) = open(dir.path());
     assert_eq!(indexes(&store.try_get_log_entries(..).await.unwrap()), [0, 1, 2, 3]);
 }
 
 #[tokio::test]
 async fn a_hole_in_the_log_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let (disk, mut store) = open(dir.path()).await;
+    let (disk, mut store) = open(dir.path());
     store.blocking_append(entries(0..5, 10)).await.unwrap();
     store.log.remove(stored::key(2)).unwrap();
     drop(store);
@@ -142,12 +132,12 @@ async fn a_hole_in_the_log_is_refused() {
 #[tokio::test]
 async fn purged_entries_are_never_seen_again() {
     let dir = tempfile::tempdir().unwrap();
-    let (disk, mut store) = open(dir.path()).await;
+    let (disk, mut store) = open(dir.path());
     store.blocking_append(entries(0..2_000, 10)).await.unwrap();
     store.purge(log_id(1_990)).await.unwrap();
     assert_eq!(indexes(&store.try_get_log_entries(..).await.unwrap()), (1_991..2_000).collect::<Vec<_>>());
     drop((store, disk));
-    let (_disk, mut store) = open(dir.path()).await;
+    let (_disk, mut store) = open(dir.path());
     assert_eq!(
         indexes(&store.try_get_log_entries(0..3_000).await.unwrap()),
         (1_991..2_000).collect::<Vec<_>>()
@@ -162,7 +152,7 @@ async fn endless_appending_and_purging_stays_within_bounds() {
     const AT_ONCE: u64 = 200;
     const KEPT: u64 = 5_000;
     let dir = tempfile::tempdir().unwrap();
-    let (disk, mut store) = open(dir.path()).await;
+    let (disk, mut store) = open(dir.path());
     let mut largest = 0;
     for start in (0..ENTRIES).step_by(usize::try_from(AT_ONCE).unwrap()) {
         store.blocking_append(entries(start..start + AT_ONCE, 120)).await.unwrap();

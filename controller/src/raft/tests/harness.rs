@@ -18,7 +18,7 @@ use berth_proto::agent::v1::OpenLogs;
 use tempfile::TempDir;
 use tonic::Status;
 
-use super::super::consensus::{Setup, StartError};
+use super::super::consensus::Setup;
 use super::super::service::{LogStream, PeerService, Sessions};
 use super::super::{Config, Consensus, ControllerId, Storage};
 use crate::proposer::ProposeError;
@@ -69,23 +69,12 @@ impl Cluster {
         self.start_on(Arc::new(tempfile::tempdir().unwrap()), "127.0.0.1:0".parse().unwrap()).await
     }
 
-    /// Starts a controller on what is in `dir`; the one before may still be letting go of it.
+    /// Starts a controller on what is in `dir`.
     async fn start_on(&self, dir: Arc<TempDir>, address: SocketAddr) -> Controller {
         let listen = net::bind(address).unwrap();
         let address = listen.local_addr().unwrap();
         let shutdown = Shutdown::new();
-        let consensus = within("start", async {
-            loop {
-                match Consensus::start(self.setup(&dir, address, &shutdown)).await {
-                    Ok(consensus) => return consensus,
-                    Err(StartError::Disk(super::super::disk::DiskError::InUse { .. })) => {
-                        tokio::task::yield_now().await;
-                    }
-                    Err(error) => panic!("{error:?}"),
-                }
-            }
-        })
-        .await;
+        let consensus = within("start", Consensus::start(self.setup(&dir, address, &shutdown))).await.unwrap();
         let service = PeerService::server(consensus.clone(), Arc::new(NoSessions));
         let (routes, scope) = (tonic::service::Routes::new(service), shutdown.clone());
         shutdown.spawn(

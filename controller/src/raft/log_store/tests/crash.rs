@@ -1,7 +1,7 @@
 //! Kills a process that appends, again and again, and checks that nothing is missing that it acknowledged.
 //!
-//! The process is this test binary, started again for one test that appends until it is killed. It prints a line
-//! for every entry, vote and purge that the log acknowledged.
+//! The process is this test binary, started again for the same test, which finds a directory in its environment and then
+//! appends until it is killed. It prints a line for every entry, vote and purge that the log acknowledged.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
@@ -13,12 +13,9 @@ use super::*;
 const DIR: &str = "BERTH_CRASH_TEST_DIR";
 const ROUNDS: u64 = 15;
 
-/// Plays the process that is killed. Does nothing when nobody asked for it.
-#[tokio::test]
-#[ignore = "appends until it is killed; started by the test below"]
-async fn appends_until_it_is_killed() {
-    let Some(dir) = std::env::var_os(DIR) else { return };
-    let (_disk, mut store) = open(dir.as_ref()).await;
+/// Plays the process that is killed.
+async fn append_until_killed(dir: &Path) {
+    let (_disk, mut store) = open(dir);
     let mut next = store.get_log_state().await.unwrap().last_log_id.map_or(0, |last| last.index + 1);
     let mut out = std::io::stdout();
     loop {
@@ -39,6 +36,9 @@ async fn appends_until_it_is_killed() {
 
 #[tokio::test]
 async fn nothing_acknowledged_is_lost_by_a_killed_process() {
+    if let Some(dir) = std::env::var_os(DIR) {
+        return append_until_killed(dir.as_ref()).await;
+    }
     let dir = tempfile::tempdir().unwrap();
     let entropy = berth_process::entropy::Entropy::seeded(15);
     let (mut entry_seen, mut vote_seen, mut cut_seen) = (None, 0, None);
@@ -52,7 +52,7 @@ async fn nothing_acknowledged_is_lost_by_a_killed_process() {
                 _ => cut_seen = Some(number),
             }
         }
-        let (_disk, mut store) = open(dir.path()).await;
+        let (_disk, mut store) = open(dir.path());
         let state = store.get_log_state().await.unwrap();
         assert!(
             state.last_log_id.map(|last| last.index) >= entry_seen,
@@ -80,7 +80,7 @@ async fn nothing_acknowledged_is_lost_by_a_killed_process() {
 fn run_and_kill(dir: &TempDir, lines: u64) -> Vec<String> {
     let this_file = module_path!().split_once("::").unwrap().1;
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", &format!("{this_file}::appends_until_it_is_killed"), "--ignored", "--nocapture"])
+        .args(["--exact", &format!("{this_file}::nothing_acknowledged_is_lost_by_a_killed_process"), "--nocapture"])
         .env(DIR, dir.path())
         .stdout(Stdio::piped())
         .spawn()
