@@ -136,7 +136,8 @@ impl Reconciling {
     fn render(&self, status: &ReconcilerStatus) -> admin::Reconciler {
         let last = status.last.as_ref();
         let ended_ms = last.map(|round| {
-            self.consensus.clock().unix_ms() - i64::try_from(round.ended.elapsed().as_millis()).unwrap_or(i64::MAX)
+            self.consensus.clock().unix_ms()
+                - i64::try_from(round.ended.elapsed().as_millis()).unwrap_or(i64::MAX)
         });
         admin::Reconciler {
             name: status.name.to_owned(),

@@ -1,11 +1,12 @@
 //! Losing, cutting off, adding and removing controllers.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use anyhow::ensure;
 use berth_proto::admin::v1::RemoveControllerRequest;
 use berth_tests::harness::fleet::{Fleet, Member};
-use berth_tests::harness::wait::until;
+use berth_tests::harness::wait::{throughout, until};
 use berth_tests::harness::{require_docker, require_hosts};
 
 use super::{LATER, SOON, deploy};
@@ -100,6 +101,36 @@ async fn controllers_join_and_leave_while_tasks_run() {
     .await;
     fleet.scale("web", 9).await.unwrap();
     until("nine tasks run", LATER, async || fleet.running("web", 9).await.map(drop)).await;
+    let after = fleet.all_containers().unwrap();
+    assert!(before.iter().all(|container| after.contains(container)), "no task was touched");
+    fleet.allow_disturbance();
+    fleet.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn controllers_that_were_all_down_start_one_by_one_and_know_everything() {
+    if !require_docker() {
+        return;
+    }
+    let mut fleet = Fleet::builder().start().await;
+    deploy(&fleet, "web", 3).await;
+    let before = fleet.all_containers().unwrap();
+    for controller in 0..3 {
+        fleet.stop(Member::Controller(controller)).await;
+    }
+    // Longer than a proposal may take: whoever waits for the others has no reason to give up.
+    fleet.start(Member::Controller(0)).await;
+    throughout("the first one waits for a majority", Duration::from_secs(12), async || {
+        ensure!(fleet.is_running(Member::Controller(0)), "it ended");
+        Ok(())
+    })
+    .await;
+    for controller in [1, 2] {
+        fleet.start(Member::Controller(controller)).await;
+    }
+    until("the service is as it was", SOON, async || fleet.running("web", 3).await.map(drop)).await;
+    fleet.scale("web", 6).await.unwrap();
+    until("six tasks run", LATER, async || fleet.running("web", 6).await.map(drop)).await;
     let after = fleet.all_containers().unwrap();
     assert!(before.iter().all(|container| after.contains(container)), "no task was touched");
     fleet.allow_disturbance();

@@ -1,11 +1,13 @@
 //! Losing whole hosts: cables and power.
 
+use std::time::Duration;
+
 use anyhow::ensure;
 use berth_tests::harness::fleet::{Fleet, Member};
 use berth_tests::harness::hosts::Hosts;
 use berth_tests::harness::require_hosts;
 use berth_tests::harness::slot::{Slot, turn};
-use berth_tests::harness::wait::until;
+use berth_tests::harness::wait::{throughout, until};
 
 use super::{LATER, SOON, deploy};
 
@@ -76,6 +78,35 @@ async fn a_power_cut_costs_only_the_tasks_of_its_host() {
     })
     .await;
     fleet.allow_disturbance();
+    fleet.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_engine_that_goes_away_and_comes_back_costs_no_task_elsewhere() {
+    if !require_hosts() {
+        return;
+    }
+    let mut fleet = Fleet::builder().controllers(1).agents(2).on_hosts().start().await;
+    deploy(&fleet, "web", 4).await;
+    let elsewhere = fleet.containers(1).unwrap();
+    fleet.kill_engine(0);
+    throughout("what cannot be asked about is not taken for stopped", Duration::from_secs(5), async || {
+        fleet.running("web", 4).await.map(drop)
+    })
+    .await;
+    // This engine ends the containers that it finds when it starts.
+    fleet.restart_engine(0).await;
+    until("four tasks run again, and nothing else", LATER, async || {
+        fleet.running("web", 4).await?;
+        let running = fleet.all_containers()?.len();
+        ensure!(running == 4, "{running} containers run");
+        ensure!(fleet.containers(0)?.len() == 2, "the host takes tasks again");
+        Ok(())
+    })
+    .await;
+    let now = fleet.containers(1).unwrap();
+    assert!(elsewhere.iter().all(|container| now.contains(container)), "those of the other host stayed");
+    fleet.allow("lost the container runtime");
     fleet.finish().await;
 }
 

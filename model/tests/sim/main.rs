@@ -12,6 +12,7 @@ mod agent;
 mod faults;
 mod fixture;
 mod oracle;
+mod recorded;
 mod world;
 
 use world::World;

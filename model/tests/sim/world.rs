@@ -46,6 +46,8 @@ pub(crate) struct World {
     busy: BTreeMap<ServiceKey, u32>,
     silent_since: BTreeMap<InstanceId, Timestamp>,
     reap_at: Timestamp,
+    /// Every command so far, refused ones too.
+    pub(crate) log: Vec<Envelope>,
 }
 
 // === impl World ===
@@ -75,6 +77,7 @@ impl World {
             busy: BTreeMap::new(),
             silent_since: BTreeMap::new(),
             reap_at: START,
+            log: Vec::new(),
         };
         world.begin();
         world
@@ -102,6 +105,7 @@ impl World {
         self.revision += 1;
         let envelope = Envelope { command, issued_at: self.now, traceparent: None };
         let applied = self.state.apply(self.revision, &envelope);
+        self.log.push(envelope);
         for change in applied.changes {
             match change {
                 Change::Service(key) | Change::Task { service: Some(key), .. } => self.wake(key, self.now),

@@ -83,6 +83,15 @@ impl Daemon {
         self.child.is_some()
     }
 
+    /// Whether the process is there now.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        let pid = self.pid.or_else(|| child_of(self.child.as_ref()?.id()));
+        let state = pid.and_then(|pid| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok());
+        // An ended process that nobody asked about is a zombie: `pid (name) Z …`.
+        state.is_some_and(|stat| !stat.contains(") Z "))
+    }
+
     /// The memory that is its alone and in use now, in KiB; nothing when it does not run.
     #[must_use]
     pub fn memory_kib(&self) -> Option<u64> {

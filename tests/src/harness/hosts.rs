@@ -121,6 +121,26 @@ impl Hosts {
         self.hosts[index].power_on(&namespace).await
     }
 
+    /// Kills a host's engine, and nothing else of the host: containers run on without it.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn kill_engine(&self, index: usize) -> Result<()> {
+        let host = &self.hosts[index];
+        let mut command = self.place(index)?.command();
+        command.args(["sh", "-c", "kill -KILL $(cat \"$0\")"]).arg(host.pid_file());
+        super::command::output(&mut command).map(drop)
+    }
+
+    /// Starts the engine that [`Self::kill_engine`] ended, and waits until it answers.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn restart_engine(&self, index: usize) -> Result<()> {
+        self.hosts[index].start_engine()?;
+        self.wait_for_engines().await
+    }
+
     /// Waits until the engine of every host that is on and has one answers, with the test images loaded.
     ///
     /// # Errors
@@ -143,6 +163,14 @@ impl Host {
         self.dir.join("engine.sock")
     }
 
+    fn run(&self) -> PathBuf {
+        self.dir.join("run")
+    }
+
+    fn pid_file(&self) -> PathBuf {
+        self.run().join("engine.pid")
+    }
+
     fn init(&self) -> Result<u32> {
         let unshare = self.unshare.as_ref().with_context(|| format!("host {} is off", self.number))?;
         child_of(unshare.id()).with_context(|| format!("host {} has no init process", self.number))
@@ -157,7 +185,13 @@ impl Host {
         self.unshare = Some(command.spawn().with_context(|| format!("start {command:?}"))?);
         // The namespaces are whole once the init process got past its mount.
         try_until(Duration::from_secs(10), async || self.is_mounted()).await?;
-        if self.engine_wanted { self.start_engine() } else { Ok(()) }
+        if !self.engine_wanted {
+            return Ok(());
+        }
+        // A machine boots with an empty /run. The engine relies on that: it believes the process ids it finds there.
+        let _ = std::fs::remove_dir_all(self.run());
+        std::fs::create_dir(self.run()).with_context(|| format!("create {}", self.run().display()))?;
+        self.start_engine()
     }
 
     fn is_mounted(&self) -> Result<()> {
@@ -168,10 +202,6 @@ impl Host {
 
     /// The engine is started by the host's own process tree and needs no watching: it ends with the host.
     fn start_engine(&self) -> Result<()> {
-        // A machine boots with an empty /run. The engine relies on that: it believes the process ids it finds there.
-        let run = self.dir.join("run");
-        let _ = std::fs::remove_dir_all(&run);
-        std::fs::create_dir(&run).with_context(|| format!("create {}", run.display()))?;
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.dir.join("engine.log"))?;
         let mut command = Place::Host { init: self.init()? }.command();
         command.args(["setsid", "--fork", "dockerd", "--log-level", "warn", "--bip", "172.31.250.1/24"]);
@@ -179,7 +209,7 @@ impl Host {
         command.arg("--cgroup-parent").arg(network::control_group(self.slot));
         command.arg("--host").arg(format!("unix://{}", self.socket().display()));
         command.arg("--data-root").arg(self.dir.join("engine"));
-        command.arg("--exec-root").arg(&run).arg("--pidfile").arg(run.join("engine.pid"));
+        command.arg("--exec-root").arg(self.run()).arg("--pidfile").arg(self.pid_file());
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         super::command::output(&mut command).map(drop)
     }

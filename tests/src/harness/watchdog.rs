@@ -33,7 +33,10 @@ impl Watchdog {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the framework would print what it captured only at an end that never comes")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the framework would print what it captured only at an end that never comes"
+)]
 fn end(test: &str, dir: &std::path::Path) -> ! {
     eprintln!("{test} hangs: it was given {LIMIT:?}");
     for member in std::fs::read_dir(dir).into_iter().flatten().flatten() {

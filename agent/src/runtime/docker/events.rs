@@ -80,7 +80,7 @@ impl Reader {
         let options = EventsOptions { since: Some(since), until: None, filters: Some(filters) };
         self.stream = Some(client.events(Some(options)).boxed());
         if !self.is_connected {
-            tracing::debug!("listening to the container runtime");
+            tracing::info!("the container runtime answers");
         }
         self.is_connected = true;
         Ok(())

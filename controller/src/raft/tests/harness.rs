@@ -74,7 +74,8 @@ impl Cluster {
         let listen = net::bind(address).unwrap();
         let address = listen.local_addr().unwrap();
         let shutdown = Shutdown::new();
-        let consensus = within("start", Consensus::start(self.setup(&dir, address, &shutdown))).await.unwrap();
+        let consensus =
+            within("start", Consensus::start(self.setup(&dir, address, &shutdown))).await.unwrap();
         let service = PeerService::server(consensus.clone(), Arc::new(NoSessions));
         let (routes, scope) = (tonic::service::Routes::new(service), shutdown.clone());
         shutdown.spawn(

@@ -1,3 +1,5 @@
+//! Log streams between a reader and an agent that a test plays.
+
 use std::time::Duration;
 
 use futures::stream;

@@ -30,6 +30,12 @@ impl Fleet {
         daemon.ready().await.map(drop)
     }
 
+    /// Whether the process of a member that was started is still there.
+    #[must_use]
+    pub fn is_running(&self, member: Member) -> bool {
+        self.seat(member).daemon.is_running()
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self, member: Member) {
         self.seat_mut(member).daemon.kill();
@@ -85,6 +91,24 @@ impl Fleet {
         hosts.power_on(host).await.expect("boot a host");
         hosts.wait_for_engines().await.expect("start a host's engine");
         self.start(member).await;
+    }
+
+    /// Kills the engine of the agent's host; its containers run on.
+    ///
+    /// # Panics
+    /// On loopback.
+    pub fn kill_engine(&mut self, agent: usize) {
+        let (hosts, host) = self.host(Member::Agent(agent));
+        hosts.kill_engine(host).expect("kill an engine");
+    }
+
+    /// Starts it again, and waits until it answers.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn restart_engine(&mut self, agent: usize) {
+        let (hosts, host) = self.host(Member::Agent(agent));
+        hosts.restart_engine(host).await.expect("start an engine again");
     }
 
     /// The controller that leads, in the eyes of those that can be reached.

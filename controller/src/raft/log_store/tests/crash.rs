@@ -80,7 +80,11 @@ async fn nothing_acknowledged_is_lost_by_a_killed_process() {
 fn run_and_kill(dir: &TempDir, lines: u64) -> Vec<String> {
     let this_file = module_path!().split_once("::").unwrap().1;
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", &format!("{this_file}::nothing_acknowledged_is_lost_by_a_killed_process"), "--nocapture"])
+        .args([
+            "--exact",
+            &format!("{this_file}::nothing_acknowledged_is_lost_by_a_killed_process"),
+            "--nocapture",
+        ])
         .env(DIR, dir.path())
         .stdout(Stdio::piped())
         .spawn()
