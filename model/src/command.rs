@@ -10,6 +10,7 @@ use crate::attribute::Attributes;
 use crate::cluster::Cluster;
 use crate::container_instance::{ContainerInstance, InstanceStatus};
 use crate::error::ApiError;
+use crate::fit::Reason;
 use crate::id::{ClusterName, DeploymentId, Generation, InstanceId, ServiceKey, TaskDefinitionKey, TaskId};
 use crate::key::AccessKey;
 use crate::placement::PlacementRules;
@@ -233,8 +234,11 @@ pub struct RefusedTask {
     pub task: TaskId,
     /// Where it was to go.
     pub instance: InstanceId,
-    /// What was in the way; empty when the instance takes no tasks at all.
+    /// What was in the way of resources.
     pub shortages: Vec<Shortage>,
+    /// All that was in the way.
+    #[serde(default)]
+    pub reasons: Vec<Reason>,
 }
 
 /// A command that was not carried out. A normal answer: it is in the log, it changed nothing, and its proposer is told.

@@ -46,7 +46,7 @@ pub struct ContainerInstance {
 }
 
 /// Whether an instance may get tasks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum InstanceStatus {
     /// It may.
     Active,

@@ -17,7 +17,7 @@ use berth_model::placement::PlacementRules;
 use berth_model::resource::{Capacity, Requirements};
 use berth_model::service::{Deployment, DeploymentBounds, DeploymentStatus, Rollout, Service, ServiceStatus};
 use berth_model::state::State;
-use berth_model::task::{DesiredStatus, Health, Observed, Owner, Task, TaskStatus};
+use berth_model::task::{DesiredStatus, Health, Observed, Owner, Scheduling, Task, TaskStatus};
 use berth_model::task_definition::{ContainerFacts, Facts, TaskDefinition, TaskDefinitionStatus};
 use berth_model::time::Timestamp;
 use berth_model::wire::Wire;
@@ -132,6 +132,7 @@ pub(crate) fn task(number: u128, on: u128, definition: &TaskDefinition, group: &
         desired: DesiredStatus::Running,
         stop: None,
         observed: Observed::default(),
+        scheduling: Scheduling::default(),
         version: 1,
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::filter::{Reason, Refusal};
+use crate::fit::{Reason, Refusal};
 use crate::id::InstanceId;
 use crate::resource::Shortage;
 
@@ -159,7 +159,7 @@ impl Reason {
             Self::Missing => "MISSING",
             Self::NotActive(_) => "INACTIVE",
             Self::Disconnected => "AGENT",
-            Self::Attribute(_) => "ATTRIBUTE",
+            Self::Attribute(_) | Self::Architecture { .. } => "ATTRIBUTE",
             Self::MemberOf(_) => "MemberOf placement constraint unsatisfied.",
             Self::DistinctInstance => "DistinctInstance placement constraint unsatisfied.",
             Self::Full(_) => "RESOURCE:TASKS",
@@ -167,6 +167,8 @@ impl Reason {
             Self::Short(Shortage::Memory { .. }) => "RESOURCE:MEMORY",
             Self::Short(Shortage::TcpPort(_)) => "RESOURCE:PORTS",
             Self::Short(Shortage::UdpPort(_)) => "RESOURCE:PORTS_UDP",
+            Self::Short(Shortage::Gpu { .. }) => "RESOURCE:GPU",
+            Self::AwaitsDaemon(_) => "AGENT",
         }
     }
 
@@ -175,7 +177,7 @@ impl Reason {
             Self::Missing => "encountered error \"MISSING\"",
             Self::NotActive(_) => "encountered error \"INACTIVE\"",
             Self::Disconnected => "doesn't have the agent connected",
-            Self::Attribute(_) => "is missing an attribute required by your task",
+            Self::Attribute(_) | Self::Architecture { .. } => "is missing an attribute required by your task",
             Self::MemberOf(_) => "encountered error \"MemberOf placement constraint unsatisfied.\"",
             Self::DistinctInstance => {
                 "encountered error \"DistinctInstance placement constraint unsatisfied.\""
@@ -183,6 +185,8 @@ impl Reason {
             Self::Full(_) => "encountered error \"RESOURCE:TASKS\"",
             Self::Short(Shortage::Cpu { .. }) => "has insufficient CPU units available",
             Self::Short(Shortage::Memory { .. }) => "has insufficient memory available",
+            Self::Short(Shortage::Gpu { .. }) => "has insufficient GPU resource available",
+            Self::AwaitsDaemon(_) => "is about to start a task of a daemon service",
             Self::Short(Shortage::TcpPort(_) | Shortage::UdpPort(_)) => {
                 "is already using a port required by your task"
             }
@@ -199,14 +203,21 @@ impl Reason {
             Self::DistinctInstance => "it has a task of this group already".to_owned(),
             Self::Full(tasks) => format!("it has {tasks} tasks, as many as it may have"),
             Self::Short(shortage) => shortage.to_string(),
+            Self::Architecture { needed, has } if has.is_empty() => {
+                format!("the task is for {needed}, the instance does not say what it is")
+            }
+            Self::Architecture { needed, has } => format!("the task is for {needed}, the instance is {has}"),
+            Self::AwaitsDaemon(service) => {
+                format!("a task of the daemon service {service} starts on it first")
+            }
         }
     }
 
     /// How much would have to change for it to go away: time alone, a stopped task, an operator, a host.
     fn gravity(&self) -> u8 {
         match self {
-            Self::DistinctInstance | Self::Full(_) | Self::Short(_) => 0,
-            Self::Attribute(_) | Self::MemberOf(_) => 1,
+            Self::DistinctInstance | Self::Full(_) | Self::Short(_) | Self::AwaitsDaemon(_) => 0,
+            Self::Attribute(_) | Self::MemberOf(_) | Self::Architecture { .. } => 1,
             Self::Disconnected => 2,
             Self::NotActive(_) => 3,
             Self::Missing => 4,
@@ -215,9 +226,11 @@ impl Reason {
 
     fn missing_ppm(&self) -> u64 {
         match self {
-            Self::Short(Shortage::Cpu { needed, free } | Shortage::Memory { needed, free }) => {
-                u64::from(needed - free.min(needed)) * 1_000_000 / u64::from(*needed).max(1)
-            }
+            Self::Short(
+                Shortage::Cpu { needed, free }
+                | Shortage::Memory { needed, free }
+                | Shortage::Gpu { needed, free },
+            ) => u64::from(needed - free.min(needed)) * 1_000_000 / u64::from(*needed).max(1),
             Self::Short(Shortage::TcpPort(_) | Shortage::UdpPort(_)) => 1_000_000,
             Self::Missing
             | Self::NotActive(_)
@@ -225,6 +238,8 @@ impl Reason {
             | Self::Attribute(_)
             | Self::MemberOf(_)
             | Self::DistinctInstance
+            | Self::Architecture { .. }
+            | Self::AwaitsDaemon(_)
             | Self::Full(_) => 0,
         }
     }

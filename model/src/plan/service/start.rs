@@ -8,7 +8,7 @@ use crate::id::{Ids, InstanceId};
 use crate::plan::placement::{Placer, Refusals};
 use crate::resource::Requirements;
 use crate::service::{Deployment, Service};
-use crate::task::{DesiredStatus, Observed, Owner, Task};
+use crate::task::{DesiredStatus, Observed, Owner, Scheduling, Task};
 use crate::task_definition::{Tag, TaskDefinition};
 use crate::time::Timestamp;
 use crate::wire::Wire;
@@ -72,6 +72,7 @@ impl Template {
             desired: DesiredStatus::Running,
             stop: None,
             observed: Observed::default(),
+            scheduling: Scheduling::default(),
             version: 1,
         };
         Self { task, needs }

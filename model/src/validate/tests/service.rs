@@ -137,11 +137,7 @@ fn launch_types_and_networks_go_with_the_definition() {
             json!({"networkConfiguration": subnets(1)}),
             "Network Configuration is not valid for the given networkMode of this task definition.",
         ),
-        (
-            json!({"taskDefinition": "picky"}),
-            "UnsupportedFeatureException: placementConstraints of the task definition: the cluster query language is \
-             not supported yet. Use distinctInstance or strategies.",
-        ),
+        (json!({"taskDefinition": "picky"}), "ok"),
     ]);
 }
 
@@ -186,10 +182,15 @@ fn placement_is_said_in_known_words() {
             json!({"placementConstraints": [{"type": "distinctInstance", "expression": "x"}]}),
             "distinctInstance expression should not be specified.",
         ),
+        (json!({"placementConstraints": [{"type": "memberOf", "expression": "attribute:x exists"}]}), "ok"),
         (
-            json!({"placementConstraints": [{"type": "memberOf", "expression": "attribute:x exists"}]}),
-            "UnsupportedFeatureException: memberOf placement constraints: the cluster query language is not supported \
-             yet. Use distinctInstance or strategies.",
+            json!({"placementConstraints": [{"type": "memberOf", "expression": "attribute:x = 1"}]}),
+            "Invalid expression in memberOf, at character 13: expected an operator such as ==, in, =~ or exists, found \
+             `=`.",
+        ),
+        (
+            json!({"placementConstraints": [{"type": "memberOf"}]}),
+            "memberOf needs an expression of 1 to 2000 characters.",
         ),
         (
             json!({"placementConstraints": vec![json!({"type": "distinctInstance"}); 11]}),
