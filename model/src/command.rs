@@ -10,7 +10,7 @@ use crate::attribute::Attributes;
 use crate::cluster::Cluster;
 use crate::container_instance::{ContainerInstance, InstanceStatus};
 use crate::error::ApiError;
-use crate::fit::Reason;
+use crate::fit::{Reason, Refused};
 use crate::id::{ClusterName, DeploymentId, Generation, InstanceId, ServiceKey, TaskDefinitionKey, TaskId};
 use crate::key::AccessKey;
 use crate::placement::PlacementRules;
@@ -94,6 +94,8 @@ pub enum Command {
     },
     /// Forgets what is over and was kept long enough. From the reaper.
     Forget(Forget),
+    /// Keeps why tasks of a service found no place, or forgets it. From the service planner.
+    RecordRefusal(RecordRefusal),
 }
 
 /// What a new deployment is born with.
@@ -152,6 +154,20 @@ pub struct AdvanceService {
     pub retire: bool,
     /// Texts of events to record. One that repeats the newest of its kind is dropped.
     pub events: Vec<String>,
+    /// For a DAEMON service: how many instances match.
+    #[serde(default)]
+    pub desired_count: Option<u32>,
+}
+
+/// What became of the last attempt to place tasks of a service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordRefusal {
+    /// The service.
+    pub key: ServiceKey,
+    /// The generation that the planner saw.
+    pub generation: Generation,
+    /// Why they found no place; `None` when they did.
+    pub refused: Option<Refused>,
 }
 
 /// Tasks to start.

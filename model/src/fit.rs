@@ -16,6 +16,7 @@ use crate::placement::Constraint;
 use crate::resource::{Requirements, Shortage, fits};
 use crate::state::State;
 use crate::task_definition::Facts;
+use crate::time::Timestamp;
 
 /// Why an instance cannot take a task.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -54,6 +55,20 @@ pub struct Refusal {
     pub instance: InstanceId,
     /// All that is in the way, in the order of the conditions.
     pub reasons: Vec<Reason>,
+}
+
+/// Tasks that found no place, as it is kept with their service: what the instances said, counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// When they were tried last.
+    pub at: Timestamp,
+    /// How many found no place.
+    pub unplaced: u32,
+    /// What was in the way, and on how many instances; the most frequent first. At most
+    /// [`crate::limits::REFUSAL_GROUPS`].
+    pub groups: Vec<(String, u32)>,
+    /// The instance that came closest, and all that was in the way there.
+    pub closest: Option<(InstanceId, String)>,
 }
 
 /// What a task asks of an instance: read once from its definition and its rules, asked of many instances.
@@ -202,6 +217,30 @@ impl Reason {
 
 fn holds(expression: Option<&Expression>, situation: &Situation<'_>) -> bool {
     expression.is_some_and(|expression| expression.holds(situation))
+}
+
+// === impl Refused ===
+
+impl Refused {
+    /// Whether another refusal says the same, if later.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        (self.unplaced, &self.groups, &self.closest) == (other.unplaced, &other.groups, &other.closest)
+    }
+
+    /// `5 instances: memory; 2: port 8080 taken`.
+    pub fn text(groups: &[(String, u32)]) -> String {
+        let mut text = String::new();
+        for (place, (reason, instances)) in groups.iter().enumerate() {
+            let unit = match (place, instances) {
+                (0, 1) => " instance",
+                (0, _) => " instances",
+                _ => "",
+            };
+            let join = if place == 0 { "" } else { "; " };
+            text.push_str(&format!("{join}{instances}{unit}: {reason}"));
+        }
+        text
+    }
 }
 
 // === impl Situation ===

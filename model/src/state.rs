@@ -16,7 +16,7 @@ use crate::id::{
     ClusterName, Family, InstanceId, Revision, ServiceKey, ServiceName, TaskDefinitionKey, TaskId,
 };
 use crate::key::AccessKey;
-use crate::service::Service;
+use crate::service::{Service, ServiceStatus};
 use crate::task::Task;
 use crate::task_definition::TaskDefinition;
 use crate::time::Timestamp;
@@ -92,6 +92,8 @@ pub(crate) struct Index {
     /// The same tasks by the group that spread and `distinctInstance` count.
     pub(crate) standalone_by_group: OrdMap<(ClusterName, Arc<str>), OrdSet<TaskId>>,
     pub(crate) instances_by_cluster: OrdMap<ClusterName, OrdSet<InstanceId>>,
+    /// DAEMON services, which every placement asks for.
+    pub(crate) daemons: OrdSet<ServiceKey>,
 }
 
 // === impl State ===
@@ -170,6 +172,14 @@ impl State {
             .range(first..)
             .take_while(move |(key, _)| key.cluster == *cluster)
             .map(|(_, service)| service)
+    }
+
+    /// The DAEMON services of a cluster that are ACTIVE, by name.
+    pub fn daemons_in<'a>(&'a self, cluster: &'a ClusterName) -> impl Iterator<Item = &'a Arc<Service>> {
+        let first = ServiceKey { cluster: cluster.clone(), name: ServiceName::new("") };
+        let keys = self.index.daemons.range(first..).take_while(move |key| key.cluster == *cluster);
+        keys.filter_map(|key| self.services.get(key))
+            .filter(|service| service.status == ServiceStatus::Active)
     }
 
     /// An instance, whatever its status.
@@ -280,6 +290,16 @@ impl State {
         Some(task)
     }
 
+    pub(crate) fn put_service(&mut self, service: Service) {
+        self.index.note_service(&service);
+        self.services.insert(service.key.clone(), Arc::new(service));
+    }
+
+    pub(crate) fn remove_service(&mut self, key: &ServiceKey) {
+        self.services.remove(key);
+        self.index.daemons.remove(key);
+    }
+
     pub(crate) fn put_instance(&mut self, instance: ContainerInstance) {
         let ids = self.index.instances_by_cluster.entry(instance.cluster.clone()).or_default();
         ids.insert(instance.id);
@@ -298,6 +318,9 @@ impl State {
         for task in self.tasks.values() {
             self.index.add(task);
         }
+        for service in self.services.values() {
+            self.index.note_service(service);
+        }
         for instance in self.instances.values() {
             self.index.instances_by_cluster.entry(instance.cluster.clone()).or_default().insert(instance.id);
         }
@@ -307,6 +330,14 @@ impl State {
 // === impl Index ===
 
 impl Index {
+    fn note_service(&mut self, service: &Service) {
+        if service.is_daemon() {
+            self.daemons.insert(service.key.clone());
+        } else {
+            self.daemons.remove(&service.key);
+        }
+    }
+
     fn add(&mut self, task: &Task) {
         let id = task.id;
         match task.service() {

@@ -40,6 +40,7 @@ fn add(context: &mut Context<'_>, offer: &ContainerInstance) -> Reply {
         ..offer.clone()
     };
     announce(context, &instance, "registered", true);
+    context.wake_daemons(&instance.cluster);
     context.changed(Change::Manifest(instance.id));
     context.state.put_instance(instance);
     APPLIED
@@ -73,6 +74,7 @@ fn renew(context: &mut Context<'_>, known: &ContainerInstance, offer: &Container
     }
     renewed.version += 1;
     context.instance_changed(renewed.id, renewed.cluster.clone(), true);
+    context.wake_daemons(&renewed.cluster);
     context.state.put_instance(renewed);
     APPLIED
 }
@@ -105,6 +107,7 @@ pub(super) fn set_status(context: &mut Context<'_>, set: &SetInstanceStatus) -> 
         let offers_more = set.status == InstanceStatus::Active;
         announce(context, &instance, &format!("is {}", set.status.as_str()), offers_more);
         context.wake_services_on(*id);
+        context.wake_daemons(&instance.cluster);
     }
     if any { APPLIED } else { UNCHANGED }
 }
@@ -135,6 +138,7 @@ pub(super) fn deregister(context: &mut Context<'_>, id: InstanceId, force: bool)
     context.manifest_changed(id);
     context.ended(Ended::Instance(id));
     announce(context, &instance, "was deregistered", false);
+    context.wake_daemons(&instance.cluster);
     APPLIED
 }
 
@@ -150,6 +154,7 @@ pub(super) fn set_connected(context: &mut Context<'_>, id: InstanceId, connected
     let instance = instance.clone();
     announce(context, &instance, if connected { "is back" } else { "is lost" }, connected);
     context.wake_services_on(id);
+    context.wake_daemons(&instance.cluster);
     APPLIED
 }
 
@@ -188,6 +193,7 @@ fn touched(context: &mut Context<'_>, id: InstanceId) -> Result<(), Rejection> {
     let instance = find(context, id)?;
     instance.version += 1;
     let cluster = instance.cluster.clone();
+    context.wake_daemons(&cluster);
     context.instance_changed(id, cluster, true);
     Ok(())
 }

@@ -28,8 +28,16 @@ pub(super) fn start(context: &mut Context<'_>, start: &StartTasks) -> Reply {
         start_alike(context, tasks, &mut started, &mut refused);
     }
     if let Some((key, _)) = start.service.as_ref().filter(|_| !started.is_empty()) {
+        let mut is_daemon = false;
         if let Ok(service) = context.service_mut(key) {
             service.steady = false;
+            is_daemon = service.is_daemon();
+        }
+        if is_daemon {
+            // Others waited for it.
+            for task in start.tasks.iter().filter(|task| started.contains(&task.id)) {
+                context.instance_changed(task.instance, task.cluster.clone(), true);
+            }
         }
         let message = tasks_event(key.name.as_str(), "started", "", &started);
         service::record_event(context, key, &message);

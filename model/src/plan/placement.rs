@@ -16,7 +16,7 @@ use std::sync::LazyLock;
 use crate::attribute::AVAILABILITY_ZONE;
 use crate::container_instance::{ContainerInstance, InstanceStatus};
 use crate::fit::{Conditions, Situation};
-use crate::id::{ClusterName, Ids, InstanceId, ServiceKey, TaskId};
+use crate::id::{ClusterName, Ids, InstanceId, ServiceKey, ServiceName, TaskId};
 use crate::limits::STRATEGIES;
 use crate::placement::{PackField, PlacementRules, SpreadField, Strategy};
 use crate::resource::Requirements;
@@ -30,6 +30,7 @@ pub(super) use explain::gist;
 pub use explain::{Failure, Refusals};
 
 mod explain;
+mod reserve;
 
 /// What a placer is made for.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +80,7 @@ pub struct Placer<'a> {
 /// An instance and what this placer put on it.
 struct Candidate<'a> {
     instance: &'a ContainerInstance,
-    /// What its tasks hold with those placed here; as in the view until the first.
+    /// What its tasks hold with those placed here and what is kept for daemons; as in the view until the first.
     held: Option<Box<Requirements>>,
     /// Tasks placed here.
     placed: u32,
@@ -90,6 +91,8 @@ struct Candidate<'a> {
     staying: u32,
     /// Tasks of the service or group that are not over.
     group: u32,
+    /// A DAEMON service whose task comes first.
+    awaits: Option<&'a ServiceName>,
 }
 
 /// The candidates that can take a task with these needs, by rank. One that cannot any more never comes back: what is
@@ -140,7 +143,7 @@ impl<'a> Placer<'a> {
     pub fn new(request: &Request<'a>) -> Self {
         let view = request.view;
         let instances = view.instances_in(request.cluster);
-        let candidates = instances
+        let mut candidates: Vec<Candidate<'a>> = instances
             .filter(|instance| instance.status != InstanceStatus::Inactive)
             .map(|instance| Candidate {
                 instance,
@@ -149,8 +152,10 @@ impl<'a> Placer<'a> {
                 turn: interval(request.seed, instance.id, 0),
                 staying: 0,
                 group: 0,
+                awaits: None,
             })
             .collect();
+        reserve::set_aside(request, &mut candidates);
         let mut placer = Self {
             request: *request,
             strategy: in_force(&request.rules.strategy),
@@ -233,7 +238,7 @@ impl<'a> Placer<'a> {
             tasks: candidate.tasks(),
             group: candidate.group,
             placed_group: (candidate.placed > 0).then_some(&*self.group),
-            awaits: None,
+            awaits: candidate.awaits,
         }
     }
 

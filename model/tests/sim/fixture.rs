@@ -90,6 +90,7 @@ pub(crate) fn service(name: &str, desired_count: u32, definition: &TaskDefinitio
         placement: PlacementRules::default(),
         deployments: vec![deployment(1, definition)],
         events: Default::default(),
+        refused: None,
         steady: false,
         client_token: None,
         spec: Wire::default(),

@@ -169,6 +169,7 @@ fn advance(state: &State, dice: &mut Dice) -> AdvanceService {
         steady: dice.percent(50),
         retire: dice.percent(20),
         events: (0..dice.below(3)).map(|number| format!("event {number}")).collect(),
+        desired_count: None,
     }
 }
 

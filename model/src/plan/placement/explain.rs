@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::fit::{Reason, Refusal};
+use crate::fit::{Reason, Refusal, Refused};
 use crate::id::InstanceId;
+use crate::limits::REFUSAL_GROUPS;
 use crate::resource::Shortage;
+use crate::time::Timestamp;
 
 /// What every instance of the cluster answered to a task that none could take.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,7 +44,7 @@ struct Distance {
 
 impl Refusals {
     /// From the refusals of all instances that are not deregistered.
-    pub(super) fn new(refused: Vec<Refusal>) -> Self {
+    pub(in crate::plan) fn new(refused: Vec<Refusal>) -> Self {
         Self { refused }
     }
 
@@ -82,20 +84,34 @@ impl Refusals {
         failures
     }
 
+    /// Instances by what was in the way on them, the most frequent first: each is counted once.
+    pub fn groups(&self) -> Vec<(String, u32)> {
+        let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+        for refusal in self.refused.iter().filter(|refusal| !refusal.reasons.is_empty()) {
+            let mut gists: Vec<String> = refusal.reasons.iter().map(Reason::gist).collect();
+            gists.dedup();
+            *counts.entry(gists.join(", ")).or_default() += 1;
+        }
+        let mut groups: Vec<(String, u32)> = counts.into_iter().collect();
+        groups.sort_by_key(|(_, instances)| std::cmp::Reverse(*instances));
+        groups
+    }
+
+    /// As it is kept with a service of which so many tasks found no place.
+    pub fn recorded(&self, at: Timestamp, unplaced: u32) -> Refused {
+        let mut groups = self.groups();
+        groups.truncate(REFUSAL_GROUPS);
+        let closest = self.closest().map(|closest| (closest.instance, closest.detail()));
+        Refused { at, unplaced, groups, closest }
+    }
+
     /// One line that counts instances by what was in the way on them.
     pub fn summary(&self) -> String {
-        let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
-        for reason in self.refused.iter().filter_map(|refusal| refusal.reasons.first()) {
-            *counts.entry(reason.word()).or_default() += 1;
-        }
-        let mut line = format!("no place on any of {} instances", self.refused.len());
-        for (word, count) in counts {
-            line.push_str(&format!(", {count} {word}"));
-        }
-        if let Some(closest) = self.closest() {
-            line.push_str(&format!("; closest {}: {}", closest.instance, closest.detail()));
-        }
-        line
+        let Some(closest) = self.closest() else {
+            return "the cluster has no container instances".to_owned();
+        };
+        let groups = Refused::text(&self.groups());
+        format!("no place: {groups}; closest {}: {}", closest.instance, closest.detail())
     }
 }
 
@@ -172,6 +188,26 @@ impl Reason {
         }
     }
 
+    /// What is in the way, without the amounts.
+    fn gist(&self) -> String {
+        match self {
+            Self::Missing => "missing".to_owned(),
+            Self::NotActive(status) => status.as_str().to_owned(),
+            Self::Disconnected => "agent not connected".to_owned(),
+            Self::Attribute(name) => format!("attribute {name} missing"),
+            Self::Architecture { needed, .. } => format!("not {needed}"),
+            Self::MemberOf(expression) => format!("memberOf {expression}"),
+            Self::DistinctInstance => "distinctInstance".to_owned(),
+            Self::Full(_) => "number of tasks".to_owned(),
+            Self::Short(Shortage::Cpu { .. }) => "cpu".to_owned(),
+            Self::Short(Shortage::Memory { .. }) => "memory".to_owned(),
+            Self::Short(Shortage::Gpu { .. }) => "gpu".to_owned(),
+            Self::Short(Shortage::TcpPort(port)) => format!("port {port} taken"),
+            Self::Short(Shortage::UdpPort(port)) => format!("udp port {port} taken"),
+            Self::AwaitsDaemon(service) => format!("waits for daemon {service}"),
+        }
+    }
+
     fn event_text(&self) -> &'static str {
         match self {
             Self::Missing => "encountered error \"MISSING\"",
@@ -193,7 +229,8 @@ impl Reason {
         }
     }
 
-    fn detail(&self) -> String {
+    /// In words, with what was needed and what was there.
+    pub fn detail(&self) -> String {
         match self {
             Self::Missing => "there is no such container instance".to_owned(),
             Self::NotActive(status) => format!("the container instance is {}", status.as_str()),

@@ -205,7 +205,7 @@ fn occupies(task: &Task) -> bool {
 }
 
 /// Whether it ended by itself in the last round of crashes that were counted.
-fn is_crash_of_last_round(view: &State, task: &Task, primary: &Deployment) -> bool {
+pub(super) fn is_crash_of_last_round(view: &State, task: &Task, primary: &Deployment) -> bool {
     if task.stop.is_some() || task.deployment() != Some(primary.id) {
         return false;
     }

@@ -78,7 +78,12 @@ impl Template {
         Self { task, needs }
     }
 
-    fn task(&self, ids: &mut Ids, instance: InstanceId) -> Task {
+    /// What each of them needs.
+    pub(super) fn needs(&self) -> &Requirements {
+        &self.needs
+    }
+
+    pub(super) fn task(&self, ids: &mut Ids, instance: InstanceId) -> Task {
         Task { id: ids.task(), instance, ..self.task.clone() }
     }
 }

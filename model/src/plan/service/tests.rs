@@ -14,6 +14,7 @@ use crate::task_definition::TaskDefinition;
 
 mod bounds;
 mod crashes;
+mod daemon;
 mod events;
 mod lifecycle;
 mod lost;
