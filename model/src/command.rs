@@ -200,6 +200,21 @@ pub struct SetInstanceStatus {
     pub ids: Vec<InstanceId>,
     /// ACTIVE or DRAINING.
     pub status: InstanceStatus,
+    /// When what is left of services' tasks on DRAINING instances is stopped.
+    #[serde(default)]
+    pub deadline: Option<Timestamp>,
+    /// Whether tasks that no service wants are stopped then as well.
+    #[serde(default)]
+    pub stop_standalone: bool,
+}
+
+// === impl SetInstanceStatus ===
+
+impl SetInstanceStatus {
+    /// Sets a status, without a deadline for what is on the instances.
+    pub fn new(ids: Vec<InstanceId>, status: InstanceStatus) -> Self {
+        Self { ids, status, deadline: None, stop_standalone: false }
+    }
 }
 
 /// What an agent saw of one task.

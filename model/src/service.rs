@@ -198,6 +198,11 @@ impl Service {
         self.spec.scheduling_strategy() == pb::SchedulingStrategy::Daemon
     }
 
+    /// Whether its running tasks move when they could be spread better.
+    pub fn is_rebalanced(&self) -> bool {
+        self.spec.availability_zone_rebalancing() == pb::AvailabilityZoneRebalancing::Enabled
+    }
+
     /// A deployment by id.
     pub fn deployment(&self, id: DeploymentId) -> Option<&Deployment> {
         self.deployments.iter().find(|deployment| deployment.id == id)

@@ -92,6 +92,8 @@ pub(crate) struct Index {
     /// The same tasks by the group that spread and `distinctInstance` count.
     pub(crate) standalone_by_group: OrdMap<(ClusterName, Arc<str>), OrdSet<TaskId>>,
     pub(crate) instances_by_cluster: OrdMap<ClusterName, OrdSet<InstanceId>>,
+    /// Tasks that were started in the place of others.
+    pub(crate) moved_by_cluster: OrdMap<ClusterName, OrdSet<TaskId>>,
     /// DAEMON services, which every placement asks for.
     pub(crate) daemons: OrdSet<ServiceKey>,
 }
@@ -246,6 +248,11 @@ impl State {
         ids.into_iter().flatten().filter_map(|id| self.tasks.get(id))
     }
 
+    /// The tasks of a cluster that were started in the place of others, stopped ones included, by id.
+    pub fn moved_in(&self, cluster: &ClusterName) -> impl Iterator<Item = &TaskId> {
+        self.index.moved_by_cluster.get(cluster).into_iter().flatten()
+    }
+
     /// All tasks of a cluster, stopped ones included: those of its services first.
     pub fn tasks_in<'a>(&'a self, cluster: &'a ClusterName) -> impl Iterator<Item = &'a Arc<Task>> {
         let first = ServiceKey { cluster: cluster.clone(), name: ServiceName::new("") };
@@ -351,6 +358,9 @@ impl Index {
             }
         }
         self.tasks_by_instance.entry(task.instance).or_default().insert(id);
+        if task.scheduling.replaces.is_some() {
+            self.moved_by_cluster.entry(task.cluster.clone()).or_default().insert(id);
+        }
     }
 
     fn remove(&mut self, task: &Task) {
@@ -364,6 +374,9 @@ impl Index {
             }
         }
         remove_from(&mut self.tasks_by_instance, &task.instance, id);
+        if task.scheduling.replaces.is_some() {
+            remove_from(&mut self.moved_by_cluster, &task.cluster, id);
+        }
     }
 }
 

@@ -7,13 +7,14 @@ use super::{APPLIED, Context, UNCHANGED, gone, task};
 use crate::attribute::Attributes;
 use crate::change::Change;
 use crate::command::{Rejection, Reply, SetInstanceStatus};
-use crate::container_instance::{ContainerInstance, InstanceStatus};
+use crate::container_instance::{ContainerInstance, Drain, InstanceStatus};
 use crate::error::{ApiError, Exception};
 use crate::id::{InstanceId, TaskId};
 use crate::limits::ATTRIBUTES_PER_INSTANCE;
 use crate::resource::Requirements;
 use crate::state::Ended;
 use crate::task::{Stop, StopCode};
+use crate::time::Timestamp;
 
 pub(super) fn register(context: &mut Context<'_>, offer: &ContainerInstance) -> Reply {
     if context.state.active_cluster(&offer.cluster).is_none() {
@@ -37,6 +38,7 @@ fn add(context: &mut Context<'_>, offer: &ContainerInstance) -> Reply {
         running_count: 0,
         pending_count: 0,
         version: 1,
+        drain: None,
         ..offer.clone()
     };
     announce(context, &instance, "registered", true);
@@ -96,12 +98,16 @@ pub(super) fn set_status(context: &mut Context<'_>, set: &SetInstanceStatus) -> 
     }
     let mut any = false;
     for id in &set.ids {
+        let tasks = context.state.tasks_on(*id).filter(|task| !task.is_stopped()).count();
+        let now = context.now;
         let instance = find(context, *id)?;
-        if instance.status == set.status {
+        let drain = drain(set, instance, tasks, now);
+        if instance.status == set.status && instance.drain == drain {
             continue;
         }
         any = true;
         instance.status = set.status;
+        instance.drain = drain;
         instance.version += 1;
         let instance = instance.clone();
         let offers_more = set.status == InstanceStatus::Active;
@@ -110,6 +116,20 @@ pub(super) fn set_status(context: &mut Context<'_>, set: &SetInstanceStatus) -> 
         context.wake_daemons(&instance.cluster);
     }
     if any { APPLIED } else { UNCHANGED }
+}
+
+/// How an instance is drained from now on. What was asked for last holds; when it began stays.
+fn drain(set: &SetInstanceStatus, known: &ContainerInstance, tasks: usize, now: Timestamp) -> Option<Drain> {
+    if set.status != InstanceStatus::Draining {
+        return None;
+    }
+    let begun = known.drain.as_ref();
+    Some(Drain {
+        started_at: begun.map_or(now, |drain| drain.started_at),
+        deadline: set.deadline,
+        stop_standalone: set.stop_standalone,
+        tasks: begun.map_or_else(|| u32::try_from(tasks).unwrap_or(u32::MAX), |drain| drain.tasks),
+    })
 }
 
 pub(super) fn deregister(context: &mut Context<'_>, id: InstanceId, force: bool) -> Reply {

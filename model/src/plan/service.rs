@@ -33,7 +33,7 @@ mod daemon;
 mod events;
 mod health;
 mod refusal;
-mod start;
+pub(super) mod start;
 
 /// How soon to look again when a task found no place. Instances that come to offer more wake the service anyway.
 const PLACEMENT_RETRY: Duration = Duration::from_secs(10);

@@ -60,7 +60,7 @@ pub fn update_state(
         }
     }
     let command =
-        (!ids.is_empty()).then(|| Command::SetInstanceStatus(SetInstanceStatus { ids: ids.clone(), status }));
+        (!ids.is_empty()).then(|| Command::SetInstanceStatus(SetInstanceStatus::new(ids.clone(), status)));
     Ok(StateUpdate { ids, failures, command })
 }
 

@@ -54,6 +54,7 @@ pub(crate) fn instance(number: u128, zone: &str, cpu_units: u32, memory_mib: u32
         running_count: 0,
         pending_count: 0,
         version: 1,
+        drain: None,
     }
 }
 

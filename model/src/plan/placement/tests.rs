@@ -84,8 +84,7 @@ fn case(dice: &mut Dice) -> Case {
     for number in 1..=hosts {
         let id = InstanceId::new(u128::from(number));
         if dice.percent(10) {
-            let command =
-                crate::command::SetInstanceStatus { ids: vec![id], status: InstanceStatus::Draining };
+            let command = crate::command::SetInstanceStatus::new(vec![id], InstanceStatus::Draining);
             machine.must(crate::command::Command::SetInstanceStatus(command));
         }
         if dice.percent(10) {

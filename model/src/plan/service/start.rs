@@ -39,7 +39,7 @@ pub(super) fn place(placer: &mut Placer<'_>, template: &Template, count: u32, id
 }
 
 /// What the tasks of a deployment have in common.
-pub(super) struct Template {
+pub(in crate::plan) struct Template {
     task: Task,
     needs: Requirements,
 }
@@ -47,7 +47,7 @@ pub(super) struct Template {
 // === impl Template ===
 
 impl Template {
-    pub(super) fn new(
+    pub(in crate::plan) fn new(
         service: &Service,
         deployment: &Deployment,
         definition: &TaskDefinition,
@@ -79,11 +79,11 @@ impl Template {
     }
 
     /// What each of them needs.
-    pub(super) fn needs(&self) -> &Requirements {
+    pub(in crate::plan) fn needs(&self) -> &Requirements {
         &self.needs
     }
 
-    pub(super) fn task(&self, ids: &mut Ids, instance: InstanceId) -> Task {
+    pub(in crate::plan) fn task(&self, ids: &mut Ids, instance: InstanceId) -> Task {
         Task { id: ids.task(), instance, ..self.task.clone() }
     }
 }

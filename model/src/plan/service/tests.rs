@@ -168,7 +168,7 @@ impl World {
 
     fn set_status(&mut self, instance: u128, status: InstanceStatus) {
         let ids = vec![InstanceId::new(instance)];
-        self.machine.must(Command::SetInstanceStatus(SetInstanceStatus { ids, status }));
+        self.machine.must(Command::SetInstanceStatus(SetInstanceStatus::new(ids, status)));
     }
 
     fn set_connected(&mut self, instance: u128, connected: bool) {

@@ -77,6 +77,7 @@ fn offer(
         running_count: 0,
         pending_count: 0,
         version: 1,
+        drain: None,
     };
     Ok((id, Command::RegisterInstance(Box::new(instance))))
 }
