@@ -92,6 +92,7 @@ impl Context<'_> {
             Command::DeleteAttributes(deletes) => container_instance::delete_attributes(self, deletes),
             Command::ReportTasks { instance, reports } => report::report(self, *instance, reports),
             Command::Forget(forget) => forget::forget(self, forget),
+            Command::RecordRefusal(record) => service::record_refusal(self, record),
         }
     }
 
@@ -125,6 +126,18 @@ impl Context<'_> {
         let tasks = self.state.tasks_on(id).filter(|task| !task.is_stopped());
         let services: BTreeSet<ServiceKey> = tasks.filter_map(|task| task.service()).collect();
         for key in services {
+            if let Ok(service) = self.service_mut(&key) {
+                service.steady = false;
+            }
+            self.changed(Change::Service(key));
+        }
+    }
+
+    /// What DAEMON services want of the instances of a cluster may be something else now.
+    fn wake_daemons(&mut self, cluster: &ClusterName) {
+        let keys: Vec<ServiceKey> =
+            self.state.daemons_in(cluster).map(|service| service.key.clone()).collect();
+        for key in keys {
             if let Ok(service) = self.service_mut(&key) {
                 service.steady = false;
             }

@@ -4,6 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use expression::Expression;
+
+pub mod expression;
+
+/// Name of the attribute with the architecture of the processor: `x86_64` or `arm64`.
+pub const CPU_ARCHITECTURE: &str = "ecs.cpu-architecture";
+
 /// Name of the zone attribute.
 pub const AVAILABILITY_ZONE: &str = "ecs.availability-zone";
 

@@ -10,6 +10,7 @@ use crate::attribute::Attributes;
 use crate::cluster::Cluster;
 use crate::container_instance::{ContainerInstance, InstanceStatus};
 use crate::error::ApiError;
+use crate::fit::{Reason, Refused};
 use crate::id::{ClusterName, DeploymentId, Generation, InstanceId, ServiceKey, TaskDefinitionKey, TaskId};
 use crate::key::AccessKey;
 use crate::placement::PlacementRules;
@@ -93,6 +94,8 @@ pub enum Command {
     },
     /// Forgets what is over and was kept long enough. From the reaper.
     Forget(Forget),
+    /// Keeps why tasks of a service found no place, or forgets it. From the service planner.
+    RecordRefusal(RecordRefusal),
 }
 
 /// What a new deployment is born with.
@@ -151,6 +154,20 @@ pub struct AdvanceService {
     pub retire: bool,
     /// Texts of events to record. One that repeats the newest of its kind is dropped.
     pub events: Vec<String>,
+    /// For a DAEMON service: how many instances match.
+    #[serde(default)]
+    pub desired_count: Option<u32>,
+}
+
+/// What became of the last attempt to place tasks of a service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordRefusal {
+    /// The service.
+    pub key: ServiceKey,
+    /// The generation that the planner saw.
+    pub generation: Generation,
+    /// Why they found no place; `None` when they did.
+    pub refused: Option<Refused>,
 }
 
 /// Tasks to start.
@@ -183,6 +200,21 @@ pub struct SetInstanceStatus {
     pub ids: Vec<InstanceId>,
     /// ACTIVE or DRAINING.
     pub status: InstanceStatus,
+    /// When what is left of services' tasks on DRAINING instances is stopped.
+    #[serde(default)]
+    pub deadline: Option<Timestamp>,
+    /// Whether tasks that no service wants are stopped then as well.
+    #[serde(default)]
+    pub stop_standalone: bool,
+}
+
+// === impl SetInstanceStatus ===
+
+impl SetInstanceStatus {
+    /// Sets a status, without a deadline for what is on the instances.
+    pub fn new(ids: Vec<InstanceId>, status: InstanceStatus) -> Self {
+        Self { ids, status, deadline: None, stop_standalone: false }
+    }
 }
 
 /// What an agent saw of one task.
@@ -233,8 +265,11 @@ pub struct RefusedTask {
     pub task: TaskId,
     /// Where it was to go.
     pub instance: InstanceId,
-    /// What was in the way; empty when the instance takes no tasks at all.
+    /// What was in the way of resources.
     pub shortages: Vec<Shortage>,
+    /// All that was in the way.
+    #[serde(default)]
+    pub reasons: Vec<Reason>,
 }
 
 /// A command that was not carried out. A normal answer: it is in the log, it changed nothing, and its proposer is told.

@@ -43,10 +43,26 @@ pub struct ContainerInstance {
     pub pending_count: u32,
     /// Counts up with every change.
     pub version: u64,
+    /// How it is drained, while it is DRAINING.
+    #[serde(default)]
+    pub drain: Option<Drain>,
+}
+
+/// How an instance is drained.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drain {
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When what is left of services' tasks is stopped, whatever their deployment configuration says.
+    pub deadline: Option<Timestamp>,
+    /// Whether tasks that no service wants are stopped then as well.
+    pub stop_standalone: bool,
+    /// Tasks on it when it began.
+    pub tasks: u32,
 }
 
 /// Whether an instance may get tasks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum InstanceStatus {
     /// It may.
     Active,

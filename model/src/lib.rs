@@ -22,6 +22,7 @@ pub mod cluster;
 pub mod command;
 pub mod container_instance;
 pub mod error;
+pub mod fit;
 pub mod id;
 pub mod key;
 pub mod limits;

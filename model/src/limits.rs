@@ -24,6 +24,9 @@ pub const ATTRIBUTES_PER_INSTANCE: usize = 10;
 /// Placement strategies of one service or task; those after them are not asked. Source: ECS API, `placementStrategy`.
 pub const STRATEGIES: usize = 5;
 
+/// Kinds of refusals that are kept of tasks that found no place; rarer ones are left out.
+pub const REFUSAL_GROUPS: usize = 20;
+
 /// Bytes of a registered task definition; a longer one is refused. Source: ECS quotas, "Task definition size".
 pub const DEFINITION_BYTES: usize = 65_536;
 

@@ -8,9 +8,11 @@ use std::time::Duration;
 use crate::command::Command;
 use crate::time::Timestamp;
 
+pub mod drain;
 pub mod instance;
 pub mod placement;
 pub mod reaper;
+pub mod rebalance;
 pub mod scale_in;
 pub mod service;
 
@@ -41,6 +43,10 @@ pub struct Policy {
     pub crash_backoff_base: Duration,
     /// The longest such wait.
     pub crash_backoff_cap: Duration,
+    /// How long a service and the instances of its cluster have to be as they are before tasks move.
+    pub rebalance_after: Duration,
+    /// The most tasks of one cluster that are on the move at a time.
+    pub rebalance_moves: u32,
 }
 
 // === impl Plan ===
@@ -67,6 +73,8 @@ impl Default for Policy {
             retention: Duration::from_secs(3600),
             crash_backoff_base: Duration::from_secs(1),
             crash_backoff_cap: Duration::from_secs(300),
+            rebalance_after: Duration::from_secs(15),
+            rebalance_moves: 10,
         }
     }
 }

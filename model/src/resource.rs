@@ -1,4 +1,4 @@
-//! CPU, memory and host ports: what an instance offers, what a task needs, and the one function that says
+//! CPU, memory, GPUs and host ports: what an instance offers, what a task needs, and the one function that says
 //! whether the one fits into the other.
 //!
 //! The placer, `apply` and the agent all ask [`fits`]; there is no second opinion.
@@ -24,6 +24,9 @@ pub struct Capacity {
     pub reserved_tcp_ports: PortSet,
     /// UDP ports of the host that no task may have.
     pub reserved_udp_ports: PortSet,
+    /// The ids of its GPUs.
+    #[serde(default)]
+    pub gpu_ids: Vec<String>,
 }
 
 /// What a task needs, or what several tasks hold together.
@@ -37,6 +40,9 @@ pub struct Requirements {
     pub tcp_ports: PortSet,
     /// UDP ports on the host.
     pub udp_ports: PortSet,
+    /// GPUs.
+    #[serde(default)]
+    pub gpus: u32,
 }
 
 /// Why a task does not fit, in what ECS calls resources.
@@ -60,6 +66,13 @@ pub enum Shortage {
     TcpPort(u16),
     /// A UDP port is taken.
     UdpPort(u16),
+    /// Too few GPUs left.
+    Gpu {
+        /// GPUs the task needs.
+        needed: u32,
+        /// GPUs that are left.
+        free: u32,
+    },
 }
 
 /// Says whether a task that needs `needed` fits on an instance that offers `capacity` and of which `held` is taken.
@@ -68,8 +81,10 @@ pub enum Shortage {
 pub fn fits(needed: &Requirements, capacity: &Capacity, held: &Requirements) -> Result<(), Vec<Shortage>> {
     let cpu_free = capacity.cpu_units.saturating_sub(held.cpu_units);
     let memory_free = capacity.memory_mib.saturating_sub(held.memory_mib);
+    let gpus_free = capacity.gpus().saturating_sub(held.gpus);
     if needed.cpu_units <= cpu_free
         && needed.memory_mib <= memory_free
+        && needed.gpus <= gpus_free
         && needed.tcp_ports.is_empty()
         && needed.udp_ports.is_empty()
     {
@@ -81,6 +96,9 @@ pub fn fits(needed: &Requirements, capacity: &Capacity, held: &Requirements) -> 
     }
     if needed.memory_mib > memory_free {
         shortages.push(Shortage::Memory { needed: needed.memory_mib, free: memory_free });
+    }
+    if needed.gpus > gpus_free {
+        shortages.push(Shortage::Gpu { needed: needed.gpus, free: gpus_free });
     }
     let tcp_taken =
         |port: &u16| capacity.reserved_tcp_ports.contains(*port) || held.tcp_ports.contains(*port);
@@ -146,6 +164,15 @@ impl FromIterator<u16> for PortSet {
     }
 }
 
+// === impl Capacity ===
+
+impl Capacity {
+    /// How many GPUs it has.
+    pub fn gpus(&self) -> u32 {
+        u32::try_from(self.gpu_ids.len()).unwrap_or(u32::MAX)
+    }
+}
+
 // === impl Requirements ===
 
 impl Requirements {
@@ -153,6 +180,7 @@ impl Requirements {
     pub fn add(&mut self, more: &Self) {
         self.cpu_units = self.cpu_units.saturating_add(more.cpu_units);
         self.memory_mib = self.memory_mib.saturating_add(more.memory_mib);
+        self.gpus = self.gpus.saturating_add(more.gpus);
         for port in more.tcp_ports.iter() {
             self.tcp_ports.hold(port);
         }
@@ -165,6 +193,7 @@ impl Requirements {
     pub fn subtract(&mut self, less: &Self) {
         self.cpu_units = self.cpu_units.saturating_sub(less.cpu_units);
         self.memory_mib = self.memory_mib.saturating_sub(less.memory_mib);
+        self.gpus = self.gpus.saturating_sub(less.gpus);
         for port in less.tcp_ports.iter() {
             self.tcp_ports.remove(port);
         }
@@ -175,7 +204,11 @@ impl Requirements {
 
     /// Whether nothing is needed.
     pub fn is_nothing(&self) -> bool {
-        self.cpu_units == 0 && self.memory_mib == 0 && self.tcp_ports.is_empty() && self.udp_ports.is_empty()
+        self.cpu_units == 0
+            && self.memory_mib == 0
+            && self.gpus == 0
+            && self.tcp_ports.is_empty()
+            && self.udp_ports.is_empty()
     }
 }
 
@@ -186,6 +219,7 @@ impl fmt::Display for Shortage {
             Self::Memory { needed, free } => write!(formatter, "memory {needed} MiB needed, {free} MiB free"),
             Self::TcpPort(port) => write!(formatter, "port {port} taken"),
             Self::UdpPort(port) => write!(formatter, "udp port {port} taken"),
+            Self::Gpu { needed, free } => write!(formatter, "{needed} GPUs needed, {free} free"),
         }
     }
 }

@@ -6,6 +6,7 @@ use berth_proto::ecs::v1 as pb;
 use imbl::Vector;
 use serde::{Deserialize, Serialize};
 
+use crate::fit::Refused;
 use crate::id::{DeploymentId, Generation, Revision, ServiceKey, TaskDefinitionKey};
 use crate::placement::PlacementRules;
 use crate::time::Timestamp;
@@ -44,6 +45,9 @@ pub struct Service {
     pub deployments: Vec<Deployment>,
     /// The newest events, oldest first; bounded by [`crate::limits::EVENTS_PER_SERVICE`].
     pub events: Vector<ServiceEvent>,
+    /// Why tasks of it found no place when they were tried last; `None` once they did or nothing waits.
+    #[serde(default)]
+    pub refused: Option<Refused>,
     /// Whether it has been announced that nothing is left to do. Cleared by whatever makes something to do.
     pub steady: bool,
     /// The token it was created with, which makes a repeated creation harmless.
@@ -187,6 +191,16 @@ impl Service {
     /// The deployment to reach. Every service that is not INACTIVE has one.
     pub fn primary(&self) -> Option<&Deployment> {
         self.deployments.iter().find(|deployment| deployment.status == DeploymentStatus::Primary)
+    }
+
+    /// Whether it runs one task on every instance that matches, rather than a number of tasks.
+    pub fn is_daemon(&self) -> bool {
+        self.spec.scheduling_strategy() == pb::SchedulingStrategy::Daemon
+    }
+
+    /// Whether its running tasks move when they could be spread better.
+    pub fn is_rebalanced(&self) -> bool {
+        self.spec.availability_zone_rebalancing() == pb::AvailabilityZoneRebalancing::Enabled
     }
 
     /// A deployment by id.

@@ -16,7 +16,7 @@ use crate::id::{
     ClusterName, Family, InstanceId, Revision, ServiceKey, ServiceName, TaskDefinitionKey, TaskId,
 };
 use crate::key::AccessKey;
-use crate::service::Service;
+use crate::service::{Service, ServiceStatus};
 use crate::task::Task;
 use crate::task_definition::TaskDefinition;
 use crate::time::Timestamp;
@@ -92,6 +92,10 @@ pub(crate) struct Index {
     /// The same tasks by the group that spread and `distinctInstance` count.
     pub(crate) standalone_by_group: OrdMap<(ClusterName, Arc<str>), OrdSet<TaskId>>,
     pub(crate) instances_by_cluster: OrdMap<ClusterName, OrdSet<InstanceId>>,
+    /// Tasks that were started in the place of others.
+    pub(crate) moved_by_cluster: OrdMap<ClusterName, OrdSet<TaskId>>,
+    /// DAEMON services, which every placement asks for.
+    pub(crate) daemons: OrdSet<ServiceKey>,
 }
 
 // === impl State ===
@@ -172,6 +176,14 @@ impl State {
             .map(|(_, service)| service)
     }
 
+    /// The DAEMON services of a cluster that are ACTIVE, by name.
+    pub fn daemons_in<'a>(&'a self, cluster: &'a ClusterName) -> impl Iterator<Item = &'a Arc<Service>> {
+        let first = ServiceKey { cluster: cluster.clone(), name: ServiceName::new("") };
+        let keys = self.index.daemons.range(first..).take_while(move |key| key.cluster == *cluster);
+        keys.filter_map(|key| self.services.get(key))
+            .filter(|service| service.status == ServiceStatus::Active)
+    }
+
     /// An instance, whatever its status.
     pub fn instance(&self, id: InstanceId) -> Option<&Arc<ContainerInstance>> {
         self.instances.get(&id)
@@ -236,6 +248,11 @@ impl State {
         ids.into_iter().flatten().filter_map(|id| self.tasks.get(id))
     }
 
+    /// The tasks of a cluster that were started in the place of others, stopped ones included, by id.
+    pub fn moved_in(&self, cluster: &ClusterName) -> impl Iterator<Item = &TaskId> {
+        self.index.moved_by_cluster.get(cluster).into_iter().flatten()
+    }
+
     /// All tasks of a cluster, stopped ones included: those of its services first.
     pub fn tasks_in<'a>(&'a self, cluster: &'a ClusterName) -> impl Iterator<Item = &'a Arc<Task>> {
         let first = ServiceKey { cluster: cluster.clone(), name: ServiceName::new("") };
@@ -280,6 +297,16 @@ impl State {
         Some(task)
     }
 
+    pub(crate) fn put_service(&mut self, service: Service) {
+        self.index.note_service(&service);
+        self.services.insert(service.key.clone(), Arc::new(service));
+    }
+
+    pub(crate) fn remove_service(&mut self, key: &ServiceKey) {
+        self.services.remove(key);
+        self.index.daemons.remove(key);
+    }
+
     pub(crate) fn put_instance(&mut self, instance: ContainerInstance) {
         let ids = self.index.instances_by_cluster.entry(instance.cluster.clone()).or_default();
         ids.insert(instance.id);
@@ -298,6 +325,9 @@ impl State {
         for task in self.tasks.values() {
             self.index.add(task);
         }
+        for service in self.services.values() {
+            self.index.note_service(service);
+        }
         for instance in self.instances.values() {
             self.index.instances_by_cluster.entry(instance.cluster.clone()).or_default().insert(instance.id);
         }
@@ -307,6 +337,14 @@ impl State {
 // === impl Index ===
 
 impl Index {
+    fn note_service(&mut self, service: &Service) {
+        if service.is_daemon() {
+            self.daemons.insert(service.key.clone());
+        } else {
+            self.daemons.remove(&service.key);
+        }
+    }
+
     fn add(&mut self, task: &Task) {
         let id = task.id;
         match task.service() {
@@ -320,6 +358,9 @@ impl Index {
             }
         }
         self.tasks_by_instance.entry(task.instance).or_default().insert(id);
+        if task.scheduling.replaces.is_some() {
+            self.moved_by_cluster.entry(task.cluster.clone()).or_default().insert(id);
+        }
     }
 
     fn remove(&mut self, task: &Task) {
@@ -333,6 +374,9 @@ impl Index {
             }
         }
         remove_from(&mut self.tasks_by_instance, &task.instance, id);
+        if task.scheduling.replaces.is_some() {
+            remove_from(&mut self.moved_by_cluster, &task.cluster, id);
+        }
     }
 }
 

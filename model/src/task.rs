@@ -9,6 +9,7 @@ use berth_proto::ecs::v1 as pb;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ClusterName, DeploymentId, InstanceId, ServiceKey, ServiceName, TaskDefinitionKey, TaskId};
+use crate::placement::PlacementRules;
 use crate::resource::Requirements;
 use crate::task_definition::{Facts, Tag};
 use crate::time::Timestamp;
@@ -53,8 +54,22 @@ pub struct Task {
     pub stop: Option<Stop>,
     /// What its agent last reported.
     pub observed: Observed,
+    /// What the placer was asked and what it chose besides the instance.
+    #[serde(default)]
+    pub scheduling: Scheduling,
     /// Counts up with every change.
     pub version: u64,
+}
+
+/// What the placer was asked for a task, and what it chose besides the instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scheduling {
+    /// Constraints and strategies of the call; those of a service's task are its service's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<Arc<PlacementRules>>,
+    /// The task that it takes the place of, which stays until this one is healthy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<TaskId>,
 }
 
 /// Who wants a task.

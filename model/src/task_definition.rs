@@ -65,6 +65,9 @@ pub struct Facts {
     pub required_attributes: Vec<String>,
     /// The constraints of the definition itself.
     pub constraints: Vec<Constraint>,
+    /// The architecture of processor that the images are for, as instances have it in their attributes.
+    #[serde(default)]
+    pub cpu_architecture: Option<String>,
 }
 
 /// What planners read of a container definition.
@@ -84,6 +87,9 @@ pub struct ContainerFacts {
     pub udp_ports: PortSet,
     /// Whether it has a health check.
     pub health_check: bool,
+    /// How many GPUs it has to itself.
+    #[serde(default)]
+    pub gpus: u32,
 }
 
 /// How far a family's counter has come.
@@ -134,6 +140,7 @@ impl Facts {
                 memory_mib: container.memory_mib,
                 tcp_ports: container.tcp_ports.clone(),
                 udp_ports: container.udp_ports.clone(),
+                gpus: container.gpus,
             });
         }
         if any {

@@ -37,6 +37,14 @@ pub mod admin {
     }
 }
 
+/// What the scheduler can say and do beyond the ECS API.
+pub mod scheduler {
+    #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the schema documents it")]
+    pub mod v1 {
+        tonic::include_proto!("berth.scheduler.v1");
+    }
+}
+
 /// The encoded descriptor set of the whole schema, for reflection and for walking messages by name.
 pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor_set.bin"));
 

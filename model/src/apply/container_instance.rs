@@ -7,13 +7,14 @@ use super::{APPLIED, Context, UNCHANGED, gone, task};
 use crate::attribute::Attributes;
 use crate::change::Change;
 use crate::command::{Rejection, Reply, SetInstanceStatus};
-use crate::container_instance::{ContainerInstance, InstanceStatus};
+use crate::container_instance::{ContainerInstance, Drain, InstanceStatus};
 use crate::error::{ApiError, Exception};
 use crate::id::{InstanceId, TaskId};
 use crate::limits::ATTRIBUTES_PER_INSTANCE;
 use crate::resource::Requirements;
 use crate::state::Ended;
 use crate::task::{Stop, StopCode};
+use crate::time::Timestamp;
 
 pub(super) fn register(context: &mut Context<'_>, offer: &ContainerInstance) -> Reply {
     if context.state.active_cluster(&offer.cluster).is_none() {
@@ -37,9 +38,11 @@ fn add(context: &mut Context<'_>, offer: &ContainerInstance) -> Reply {
         running_count: 0,
         pending_count: 0,
         version: 1,
+        drain: None,
         ..offer.clone()
     };
     announce(context, &instance, "registered", true);
+    context.wake_daemons(&instance.cluster);
     context.changed(Change::Manifest(instance.id));
     context.state.put_instance(instance);
     APPLIED
@@ -73,6 +76,7 @@ fn renew(context: &mut Context<'_>, known: &ContainerInstance, offer: &Container
     }
     renewed.version += 1;
     context.instance_changed(renewed.id, renewed.cluster.clone(), true);
+    context.wake_daemons(&renewed.cluster);
     context.state.put_instance(renewed);
     APPLIED
 }
@@ -94,19 +98,38 @@ pub(super) fn set_status(context: &mut Context<'_>, set: &SetInstanceStatus) -> 
     }
     let mut any = false;
     for id in &set.ids {
+        let tasks = context.state.tasks_on(*id).filter(|task| !task.is_stopped()).count();
+        let now = context.now;
         let instance = find(context, *id)?;
-        if instance.status == set.status {
+        let drain = drain(set, instance, tasks, now);
+        if instance.status == set.status && instance.drain == drain {
             continue;
         }
         any = true;
         instance.status = set.status;
+        instance.drain = drain;
         instance.version += 1;
         let instance = instance.clone();
         let offers_more = set.status == InstanceStatus::Active;
         announce(context, &instance, &format!("is {}", set.status.as_str()), offers_more);
         context.wake_services_on(*id);
+        context.wake_daemons(&instance.cluster);
     }
     if any { APPLIED } else { UNCHANGED }
+}
+
+/// How an instance is drained from now on. What was asked for last holds; when it began stays.
+fn drain(set: &SetInstanceStatus, known: &ContainerInstance, tasks: usize, now: Timestamp) -> Option<Drain> {
+    if set.status != InstanceStatus::Draining {
+        return None;
+    }
+    let begun = known.drain.as_ref();
+    Some(Drain {
+        started_at: begun.map_or(now, |drain| drain.started_at),
+        deadline: set.deadline,
+        stop_standalone: set.stop_standalone,
+        tasks: begun.map_or_else(|| u32::try_from(tasks).unwrap_or(u32::MAX), |drain| drain.tasks),
+    })
 }
 
 pub(super) fn deregister(context: &mut Context<'_>, id: InstanceId, force: bool) -> Reply {
@@ -135,6 +158,7 @@ pub(super) fn deregister(context: &mut Context<'_>, id: InstanceId, force: bool)
     context.manifest_changed(id);
     context.ended(Ended::Instance(id));
     announce(context, &instance, "was deregistered", false);
+    context.wake_daemons(&instance.cluster);
     APPLIED
 }
 
@@ -150,6 +174,7 @@ pub(super) fn set_connected(context: &mut Context<'_>, id: InstanceId, connected
     let instance = instance.clone();
     announce(context, &instance, if connected { "is back" } else { "is lost" }, connected);
     context.wake_services_on(id);
+    context.wake_daemons(&instance.cluster);
     APPLIED
 }
 
@@ -188,6 +213,7 @@ fn touched(context: &mut Context<'_>, id: InstanceId) -> Result<(), Rejection> {
     let instance = find(context, id)?;
     instance.version += 1;
     let cluster = instance.cluster.clone();
+    context.wake_daemons(&cluster);
     context.instance_changed(id, cluster, true);
     Ok(())
 }

@@ -19,7 +19,7 @@ pub(super) fn forget(context: &mut Context<'_>, forget: &Forget) -> Reply {
     }
     for key in &forget.services {
         if context.state.service(key).is_some_and(|service| service.status == ServiceStatus::Inactive) {
-            context.state.services.remove(key);
+            context.state.remove_service(key);
             context.changed(Change::Service(key.clone()));
         }
         forget_ended(context, Ended::Service(key.clone()), context.state.service(key).is_none());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{Context, UNCHANGED, gone};
 use crate::command::{Outcome, Reply, TaskReport};
-use crate::container_instance::ContainerInstance;
+use crate::container_instance::{ContainerInstance, InstanceStatus};
 use crate::id::{DeploymentId, InstanceId, ServiceKey};
 use crate::service::{CRASH_MEMORY, Deployment, STABLE_RUN};
 use crate::state::Ended;
@@ -24,6 +24,10 @@ pub(super) fn report(context: &mut Context<'_>, instance: InstanceId, reports: &
     }
     if let Some(known) = context.state.instance(instance).filter(|_| moved.any).cloned() {
         context.instance_changed(instance, known.cluster.clone(), moved.offers_more);
+        if known.status == InstanceStatus::Draining {
+            // Daemons are the last to leave.
+            context.wake_daemons(&known.cluster);
+        }
     }
     if any { Ok(Outcome::Applied) } else { UNCHANGED }
 }
@@ -103,6 +107,7 @@ fn move_on_instance(context: &mut Context<'_>, before: &Task, after: &Task, move
     instance.version += 1;
     let offers_more = after.held.cpu_units < before.held.cpu_units
         || after.held.memory_mib < before.held.memory_mib
+        || after.held.gpus < before.held.gpus
         || after.held.tcp_ports.len() < before.held.tcp_ports.len()
         || after.held.udp_ports.len() < before.held.udp_ports.len();
     moved.any |= offers_more || before.observed.last_status != after.observed.last_status;

@@ -1,10 +1,8 @@
 //! Services and their deployments.
 
-use std::sync::Arc;
-
 use super::{APPLIED, Context, UNCHANGED, gone};
 use crate::change::Change;
-use crate::command::{AdvanceService, NewDeployment, Rejection, Reply, ServiceUpdate};
+use crate::command::{AdvanceService, NewDeployment, RecordRefusal, Rejection, Reply, ServiceUpdate};
 use crate::error::ApiError;
 use crate::id::{Generation, ServiceKey};
 use crate::limits::EVENTS_PER_SERVICE;
@@ -40,7 +38,7 @@ pub(super) fn create(context: &mut Context<'_>, service: &Service) -> Reply {
     // A command that was decided for an earlier service of this name must not be taken for one of this.
     let earlier = context.state.service(key).map_or(0, |earlier| earlier.generation);
     let created = Service { generation: service.generation.max(earlier + 1), ..service.clone() };
-    context.state.services.insert(key.clone(), Arc::new(created));
+    context.state.put_service(created);
     context.note(
         &key.cluster,
         Some(key),
@@ -139,6 +137,10 @@ pub(super) fn advance(context: &mut Context<'_>, advance: &AdvanceService) -> Re
     };
     service.deployments.retain(|deployment| !ends(deployment));
     service.steady = advance.steady;
+    service.desired_count = advance.desired_count.unwrap_or(service.desired_count);
+    if advance.steady {
+        service.refused = None;
+    }
     if advance.retire {
         service.status = ServiceStatus::Inactive;
         service.deployments.clear();
@@ -148,6 +150,16 @@ pub(super) fn advance(context: &mut Context<'_>, advance: &AdvanceService) -> Re
         record_event(context, key, message);
     }
     context.changed(Change::Service(key.clone()));
+    APPLIED
+}
+
+pub(super) fn record_refusal(context: &mut Context<'_>, record: &RecordRefusal) -> Reply {
+    let service = current(context, &record.key, record.generation)?;
+    if service.refused == record.refused {
+        return UNCHANGED;
+    }
+    service.refused.clone_from(&record.refused);
+    context.changed(Change::Service(record.key.clone()));
     APPLIED
 }
 

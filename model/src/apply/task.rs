@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::{APPLIED, Context, UNCHANGED, service};
 use crate::command::{Outcome, RefusedTask, Rejection, Reply, StartTasks, StopTasks};
+use crate::fit::{Conditions, Reason, Situation};
 use crate::id::TaskId;
-use crate::limits::{TASKS_PER_COMMAND, TASKS_PER_EVENT, TASKS_PER_INSTANCE};
-use crate::resource::{Shortage, fits};
+use crate::limits::{TASKS_PER_COMMAND, TASKS_PER_EVENT};
 use crate::state::{Ended, State};
 use crate::task::{DesiredStatus, Observed, Stop, Task, TaskStatus};
 
@@ -21,21 +21,23 @@ pub(super) fn start(context: &mut Context<'_>, start: &StartTasks) -> Reply {
     service::check_current(context, start.service.as_ref())?;
     let mut refused = Vec::new();
     let mut started: Vec<TaskId> = Vec::new();
-    for task in &start.tasks {
-        if context.state.tasks.contains_key(&task.id) {
-            continue;
-        }
-        match place(context.state, task) {
-            Ok(()) => {
-                started.push(task.id);
-                add(context, task);
-            }
-            Err(shortages) => refused.push(RefusedTask { task: task.id, instance: task.instance, shortages }),
-        }
+    let alike = |one: &Task, next: &Task| {
+        one.definition == next.definition && one.scheduling.rules == next.scheduling.rules
+    };
+    for tasks in start.tasks.chunk_by(alike) {
+        start_alike(context, tasks, &mut started, &mut refused);
     }
     if let Some((key, _)) = start.service.as_ref().filter(|_| !started.is_empty()) {
+        let mut is_daemon = false;
         if let Ok(service) = context.service_mut(key) {
             service.steady = false;
+            is_daemon = service.is_daemon();
+        }
+        if is_daemon {
+            // Others waited for it.
+            for task in start.tasks.iter().filter(|task| started.contains(&task.id)) {
+                context.instance_changed(task.instance, task.cluster.clone(), true);
+            }
         }
         let message = tasks_event(key.name.as_str(), "started", "", &started);
         service::record_event(context, key, &message);
@@ -43,16 +45,45 @@ pub(super) fn start(context: &mut Context<'_>, start: &StartTasks) -> Reply {
     Ok(Outcome::Started { refused })
 }
 
-/// Whether this task may still go where it was placed. The last word, said where nothing can change meanwhile.
-fn place(state: &State, task: &Task) -> Result<(), Vec<Shortage>> {
-    let instance =
-        state.instance(task.instance).filter(|instance| instance.takes_tasks()).ok_or_else(Vec::new)?;
-    let full = usize::try_from(instance.running_count + instance.pending_count).unwrap_or(usize::MAX)
-        >= TASKS_PER_INSTANCE;
-    if full || instance.cluster != task.cluster || state.task_definition(&task.definition).is_none() {
-        return Err(Vec::new());
+/// Starts tasks of one definition with one set of rules.
+fn start_alike(
+    context: &mut Context<'_>,
+    tasks: &[Task],
+    started: &mut Vec<TaskId>,
+    refused: &mut Vec<RefusedTask>,
+) {
+    let Some(first) = tasks.first() else { return };
+    let definition = context.state.task_definition(&first.definition).cloned();
+    let constraints = match first.service() {
+        Some(key) => context.state.service(&key).map(|service| service.placement.constraints.clone()),
+        None => first.scheduling.rules.as_ref().map(|rules| rules.constraints.clone()),
     }
-    fits(&task.needs, &instance.capacity, &instance.held)
+    .unwrap_or_default();
+    let conditions = definition.as_ref().map(|definition| Conditions::new(&definition.facts, &constraints));
+    for task in tasks {
+        if context.state.tasks.contains_key(&task.id) {
+            continue;
+        }
+        let reasons = in_the_way(context.state, task, conditions.as_ref());
+        if reasons.is_empty() {
+            started.push(task.id);
+            add(context, task);
+            continue;
+        }
+        let shortages = reasons.iter().filter_map(Reason::shortage).collect();
+        refused.push(RefusedTask { task: task.id, instance: task.instance, shortages, reasons });
+    }
+}
+
+/// What keeps a task from going where it was placed. The last word, said where nothing can change meanwhile.
+fn in_the_way(state: &State, task: &Task, conditions: Option<&Conditions<'_>>) -> Vec<Reason> {
+    let instance = state.instance(task.instance).filter(|instance| instance.cluster == task.cluster);
+    let (Some(instance), Some(conditions)) = (instance, conditions) else { return vec![Reason::Missing] };
+    let same_group = |other: &&Arc<Task>| !other.is_stopped() && other.group == task.group;
+    let group =
+        if conditions.is_distinct() { state.tasks_on(task.instance).filter(same_group).count() } else { 0 };
+    let group = u32::try_from(group).unwrap_or(u32::MAX);
+    conditions.reasons(&Situation { group, ..Situation::of(state, instance) }, &task.needs)
 }
 
 fn add(context: &mut Context<'_>, task: &Task) {

@@ -9,12 +9,14 @@
 //! Spread counts the tasks of the service or group that are there to stay: on instances that take tasks, and not about
 //! to be stopped. What leaves must not keep its successor away. `distinctInstance` counts every task that is not over.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use crate::attribute::AVAILABILITY_ZONE;
 use crate::container_instance::{ContainerInstance, InstanceStatus};
-use crate::id::{ClusterName, Ids, InstanceId, ServiceKey, TaskId};
+use crate::fit::{Conditions, Situation};
+use crate::id::{ClusterName, Ids, InstanceId, ServiceKey, ServiceName, TaskId};
 use crate::limits::STRATEGIES;
 use crate::placement::{PackField, PlacementRules, SpreadField, Strategy};
 use crate::resource::Requirements;
@@ -23,14 +25,12 @@ use crate::task::{DesiredStatus, Task};
 use crate::task_definition::Facts;
 
 use super::ranking::{CellId, Prefer, Ranking, Score};
-use filter::Filter;
-
+pub use crate::fit::{Reason, Refusal};
 pub(super) use explain::gist;
 pub use explain::{Failure, Refusals};
-pub use filter::{Reason, Refusal};
 
 mod explain;
-mod filter;
+mod reserve;
 
 /// What a placer is made for.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +69,9 @@ pub enum Counted<'a> {
 pub struct Placer<'a> {
     request: Request<'a>,
     strategy: &'a [Strategy],
-    filter: Filter<'a>,
+    conditions: Conditions<'a>,
+    /// The group of what is placed.
+    group: Cow<'a, str>,
     /// By id. Deregistered instances are left out.
     candidates: Vec<Candidate<'a>>,
     ranked: Option<Ranked<'a>>,
@@ -78,7 +80,7 @@ pub struct Placer<'a> {
 /// An instance and what this placer put on it.
 struct Candidate<'a> {
     instance: &'a ContainerInstance,
-    /// What its tasks hold with those placed here; as in the view until the first.
+    /// What its tasks hold with those placed here and what is kept for daemons; as in the view until the first.
     held: Option<Box<Requirements>>,
     /// Tasks placed here.
     placed: u32,
@@ -89,6 +91,8 @@ struct Candidate<'a> {
     staying: u32,
     /// Tasks of the service or group that are not over.
     group: u32,
+    /// A DAEMON service whose task comes first.
+    awaits: Option<&'a ServiceName>,
 }
 
 /// The candidates that can take a task with these needs, by rank. One that cannot any more never comes back: what is
@@ -120,6 +124,18 @@ pub(super) fn shuffled(seed: u64, id: u128, round: u32) -> u64 {
     Ids::from_seed(id ^ salt).short()
 }
 
+// === impl Counted ===
+
+impl<'a> Counted<'a> {
+    /// The group that the tasks are of.
+    fn group(self) -> Cow<'a, str> {
+        match self {
+            Self::Service { key, .. } => Cow::Owned(format!("service:{}", key.name)),
+            Self::Group(group) => Cow::Borrowed(group),
+        }
+    }
+}
+
 // === impl Placer ===
 
 impl<'a> Placer<'a> {
@@ -127,7 +143,7 @@ impl<'a> Placer<'a> {
     pub fn new(request: &Request<'a>) -> Self {
         let view = request.view;
         let instances = view.instances_in(request.cluster);
-        let candidates = instances
+        let mut candidates: Vec<Candidate<'a>> = instances
             .filter(|instance| instance.status != InstanceStatus::Inactive)
             .map(|instance| Candidate {
                 instance,
@@ -136,12 +152,15 @@ impl<'a> Placer<'a> {
                 turn: interval(request.seed, instance.id, 0),
                 staying: 0,
                 group: 0,
+                awaits: None,
             })
             .collect();
+        reserve::set_aside(request, &mut candidates);
         let mut placer = Self {
             request: *request,
             strategy: in_force(&request.rules.strategy),
-            filter: Filter::new(request.facts, &request.rules.constraints),
+            conditions: Conditions::new(request.facts, &request.rules.constraints),
+            group: request.counted.group(),
             candidates,
             ranked: None,
         };
@@ -182,7 +201,7 @@ impl<'a> Placer<'a> {
     /// Places one task on an instance that somebody else chose. Strategies are not asked.
     pub fn place_on(&mut self, id: InstanceId, needs: &Requirements) -> Result<(), Refusal> {
         let at = self.find(id).ok_or_else(|| Refusal { instance: id, reasons: vec![Reason::Missing] })?;
-        let reasons = self.filter.reasons(&self.candidates[at], needs);
+        let reasons = self.conditions.reasons(&self.situation(&self.candidates[at]), needs);
         if !reasons.is_empty() {
             return Err(Refusal { instance: id, reasons });
         }
@@ -211,6 +230,18 @@ impl<'a> Placer<'a> {
         candidate.staying += u32::from(stays && task.desired == DesiredStatus::Running);
     }
 
+    fn situation<'c>(&'c self, candidate: &'c Candidate<'a>) -> Situation<'c> {
+        Situation {
+            view: self.request.view,
+            instance: candidate.instance,
+            held: candidate.held(),
+            tasks: candidate.tasks(),
+            group: candidate.group,
+            placed_group: (candidate.placed > 0).then_some(&*self.group),
+            awaits: candidate.awaits,
+        }
+    }
+
     fn find(&self, id: InstanceId) -> Option<usize> {
         self.candidates.binary_search_by_key(&id, |candidate| candidate.instance.id).ok()
     }
@@ -236,7 +267,7 @@ impl<'a> Placer<'a> {
     /// Ranks a candidate if it can take one more task.
     fn offer(&self, ranked: &mut Ranked<'a>, at: usize) {
         let candidate = &self.candidates[at];
-        if self.filter.admits(candidate, &ranked.needs) {
+        if self.conditions.admit(&self.situation(candidate), &ranked.needs) {
             ranked.ranking.push(ranked.cells[at], self.score(candidate), at);
         }
     }
@@ -266,7 +297,7 @@ impl<'a> Placer<'a> {
     fn refusals(&self, needs: &Requirements) -> Refusals {
         let refused = self.candidates.iter().map(|candidate| Refusal {
             instance: candidate.instance.id,
-            reasons: self.filter.reasons(candidate, needs),
+            reasons: self.conditions.reasons(&self.situation(candidate), needs),
         });
         Refusals::new(refused.collect())
     }

@@ -29,9 +29,11 @@ use crate::time::Timestamp;
 
 mod backoff;
 mod census;
+mod daemon;
 mod events;
 mod health;
-mod start;
+mod refusal;
+pub(super) mod start;
 
 /// How soon to look again when a task found no place. Instances that come to offer more wake the service anyway.
 const PLACEMENT_RETRY: Duration = Duration::from_secs(10);
@@ -46,6 +48,9 @@ pub fn plan(view: &State, key: &ServiceKey, now: Timestamp, policy: &Policy, ids
     let Some(primary) = service.primary() else { return Plan::default() };
     match service.status {
         ServiceStatus::Active => {
+            if service.is_daemon() {
+                return bounded(daemon::plan(view, service, primary, now, policy, ids), now);
+            }
             let mut round = Round { view, service, primary, now, policy, ids, plan: Plan::default() };
             round.plan_active();
             bounded(round.plan, now)
@@ -150,6 +155,7 @@ impl<'a> Round<'a, '_> {
         });
         let template = Template::new(self.service, self.primary, definition, self.now);
         let placed = start::place(&mut placer, &template, count, self.ids);
+        self.plan.commands.extend(refusal::to_record(self.service, &placed, self.now));
         if let Some(refusals) = &placed.refusals {
             self.plan.wake_at(self.now.plus(PLACEMENT_RETRY));
             self.plan.notes.push(refusals.summary());
@@ -264,6 +270,7 @@ fn advance(service: &Service) -> AdvanceService {
         steady: false,
         retire: false,
         events: Vec::new(),
+        desired_count: None,
     }
 }
 

@@ -9,6 +9,7 @@ use super::{Accepted, Found, Listed, check_names, name, placement};
 use crate::command::{Command, SetInstanceStatus};
 use crate::container_instance::{ContainerInstance, InstanceStatus};
 use crate::error::ApiError;
+use crate::fit::Situation;
 use crate::id::{ClusterName, InstanceId};
 use crate::limits::{INSTANCES_PER_UPDATE, NAMES_PER_DESCRIBE};
 use crate::state::State;
@@ -59,7 +60,7 @@ pub fn update_state(
         }
     }
     let command =
-        (!ids.is_empty()).then(|| Command::SetInstanceStatus(SetInstanceStatus { ids: ids.clone(), status }));
+        (!ids.is_empty()).then(|| Command::SetInstanceStatus(SetInstanceStatus::new(ids.clone(), status)));
     Ok(StateUpdate { ids, failures, command })
 }
 
@@ -98,15 +99,17 @@ pub fn describe<'a>(
 pub fn list(request: &pb::ListContainerInstancesRequest, view: &State) -> Listed<InstanceId> {
     let cluster = &name::active_cluster(request.cluster.as_deref(), view)?.name;
     let bounds = page::parse(request.next_token.as_deref(), request.max_results, page::DEFAULT_RESULTS)?;
-    if request.filter.as_deref().is_some_and(|filter| !filter.is_empty()) {
-        return Err(placement::no_query_language("filter"));
-    }
+    let filter = request.filter.as_deref().filter(|filter| !filter.is_empty());
+    let filter = filter.map(|text| placement::expression("filter", text)).transpose()?;
     let status = name::member::<pb::ContainerInstanceStatus>("status", request.status)?;
     let matches = |instance: &&Arc<ContainerInstance>| match status {
         None => instance.status != InstanceStatus::Inactive,
         Some(wanted) => instance.status.as_str() == berth_proto::AwsName::aws_name(wanted),
     };
-    let ids = view.instances_in(cluster).filter(matches).map(|instance| instance.id);
+    let fulfils = |instance: &&Arc<ContainerInstance>| {
+        filter.as_ref().is_none_or(|filter| filter.holds(&Situation::of(view, instance)))
+    };
+    let ids = view.instances_in(cluster).filter(matches).filter(fulfils).map(|instance| instance.id);
     Ok(bounds.cut(ids, Order::Ascending, InstanceId::to_string))
 }
 

@@ -4,7 +4,7 @@ use berth_proto::AwsName;
 use berth_proto::ecs::v1 as pb;
 
 use super::name::member;
-use super::{placement, unsupported};
+use super::unsupported;
 use crate::error::ApiError;
 use crate::task_definition::TaskDefinition;
 
@@ -53,6 +53,20 @@ fn check_compatible(launch_type: pb::LaunchType, definition: &TaskDefinition) ->
     Err(ApiError::invalid(format!("Task definition does not support launch_type {name}.")))
 }
 
+/// How many GPUs a requirement asks for.
+pub(super) fn gpus(requirement: &pb::ResourceRequirement) -> Result<u32, ApiError> {
+    let kind = requirement.r#type();
+    if kind != pb::ResourceType::Gpu {
+        return Err(unsupported(&format!("A resourceRequirement of type {}", kind.aws_name())));
+    }
+    let value = requirement.value();
+    if value == "ALL" || requirement.sharing_strategy.is_some() {
+        return Err(unsupported("A GPU requirement other than a number of GPUs"));
+    }
+    let wrong = || ApiError::invalid(format!("The number of GPUs must be above 0, is '{value}'."));
+    value.parse().ok().filter(|count| *count > 0).ok_or_else(wrong)
+}
+
 fn check_network(network: Option<&pb::NetworkConfiguration>, mode: pb::NetworkMode) -> Result<(), ApiError> {
     let given = network.and_then(|network| network.awsvpc_configuration.as_ref());
     match (mode == pb::NetworkMode::Awsvpc, given) {
@@ -86,13 +100,8 @@ fn check_awsvpc(given: &pb::AwsVpcConfiguration) -> Result<(), ApiError> {
 
 /// What registers fine, is no matter of attributes, and would not be honoured by any instance.
 fn check_runnable(definition: &pb::TaskDefinition) -> Result<(), ApiError> {
-    if !definition.placement_constraints.is_empty() {
-        return Err(placement::no_query_language("placementConstraints of the task definition"));
-    }
-    let mut requirements = definition.container_definitions.iter().flat_map(|one| &one.resource_requirements);
-    if requirements.next().is_some() {
-        return Err(unsupported("A task definition with resourceRequirements"));
-    }
+    let requirements = definition.container_definitions.iter().flat_map(|one| &one.resource_requirements);
+    requirements.map(gpus).try_fold(0, |_, count| count.map(|_| 0))?;
     if definition.volumes.iter().any(pb::Volume::configured_at_launch) {
         return Err(unsupported("A volume with configuredAtLaunch"));
     }

@@ -3,7 +3,8 @@
 use berth_proto::ecs::v1 as pb;
 
 use super::name::member;
-use crate::error::{ApiError, Exception};
+use crate::attribute::Expression;
+use crate::error::ApiError;
 use crate::limits::STRATEGIES;
 use crate::placement::{Constraint, PackField, PlacementRules, SpreadField, Strategy};
 
@@ -32,20 +33,14 @@ pub(super) fn check_constraint_count(count: usize) -> Result<(), ApiError> {
     Err(ApiError::invalid(format!("Maximum number of placement constraints is {CONSTRAINTS}.")))
 }
 
-/// An expression of the cluster query language is there and not too long.
-pub(super) fn check_expression(expression: &str) -> Result<(), ApiError> {
-    if (1..=EXPRESSION_LENGTH).contains(&expression.len()) {
-        return Ok(());
+/// Reads an expression of the cluster query language; `what` is the member that it stands in.
+pub(super) fn expression(what: &str, text: &str) -> Result<Expression, ApiError> {
+    if !(1..=EXPRESSION_LENGTH).contains(&text.chars().count()) {
+        let message = format!("{what} needs an expression of 1 to {EXPRESSION_LENGTH} characters.");
+        return Err(ApiError::invalid(message));
     }
-    Err(ApiError::invalid(format!("memberOf needs an expression of 1 to {EXPRESSION_LENGTH} characters.")))
-}
-
-/// The refusal of everything that needs the cluster query language evaluated.
-pub(super) fn no_query_language(what: &str) -> ApiError {
-    let message = format!(
-        "{what}: the cluster query language is not supported yet. Use distinctInstance or strategies."
-    );
-    ApiError::new(Exception::UnsupportedFeature, message)
+    Expression::parse(text)
+        .map_err(|error| ApiError::invalid(format!("Invalid expression in {what}, {error}.")))
 }
 
 fn constraint(constraint: &pb::PlacementConstraint) -> Result<Constraint, ApiError> {
@@ -57,8 +52,8 @@ fn constraint(constraint: &pb::PlacementConstraint) -> Result<Constraint, ApiErr
             Err(ApiError::invalid("distinctInstance expression should not be specified."))
         }
         Some(pb::PlacementConstraintType::MemberOf) => {
-            check_expression(constraint.expression())?;
-            Err(no_query_language("memberOf placement constraints"))
+            expression("memberOf", constraint.expression())?;
+            Ok(Constraint::MemberOf(constraint.expression().to_owned()))
         }
         None | Some(pb::PlacementConstraintType::Unspecified) => {
             Err(ApiError::invalid("placementConstraints.type should not be null."))

@@ -1,6 +1,6 @@
 //! Services: what may be asked of them.
 //!
-//! What a service cannot be given yet (load balancers, DAEMON scheduling, circuit breakers, …) is refused, never left
+//! What a service cannot be given yet (load balancers, circuit breakers, …) is refused, never left
 //! out without a word: a service that quietly lacks half of what it was asked for is worse than none.
 
 use std::sync::Arc;
@@ -21,6 +21,7 @@ pub(super) use create::launch_type_and_strategy;
 pub use update::update;
 
 mod create;
+mod daemon;
 mod deployment;
 mod unsupported;
 mod update;
@@ -31,7 +32,9 @@ const LIST_RESULTS: usize = 10;
 /// DeleteService. Deleting what is DRAINING or INACTIVE already is admitted and changes nothing.
 pub fn delete(request: &pb::DeleteServiceRequest, view: &State) -> Accepted<ServiceKey> {
     let service = find(request.cluster.as_deref(), request.service.as_deref(), view)?;
-    let is_wanted = service.status == ServiceStatus::Active && service.desired_count > 0;
+    // Nobody can scale a DAEMON service to zero.
+    let is_wanted =
+        service.status == ServiceStatus::Active && service.desired_count > 0 && !service.is_daemon();
     if is_wanted && !request.force() {
         return Err(ApiError::invalid("The service cannot be stopped while it is scaled above 0."));
     }

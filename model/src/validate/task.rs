@@ -8,9 +8,9 @@ use super::page::{self, Order};
 use super::{Accepted, Found, Listed, check_names, name, unsupported};
 use crate::command::{Command, RefusedTask, StopTasks};
 use crate::error::ApiError;
+use crate::fit::Refusal;
 use crate::id::{ClusterName, TaskId};
 use crate::limits::NAMES_PER_DESCRIBE;
-use crate::resource::Shortage;
 use crate::state::State;
 use crate::task::{DesiredStatus, StopCode, Task};
 
@@ -27,17 +27,8 @@ const REASON_LENGTH: usize = 1024;
 /// The failures to answer with for a task that did not fit any more when its command was applied.
 pub fn refusal(cluster: &ClusterName, refused: &RefusedTask, view: &State) -> Vec<pb::Failure> {
     let arn = view.scope().container_instance(cluster, refused.instance);
-    let Some(shortage) = refused.shortages.first() else {
-        return vec![super::failure(arn, "AGENT", Some("The container instance takes no tasks any more."))];
-    };
-    let reason = match shortage {
-        Shortage::Cpu { .. } => "RESOURCE:CPU",
-        Shortage::Memory { .. } => "RESOURCE:MEMORY",
-        Shortage::TcpPort(_) => "RESOURCE:PORTS",
-        Shortage::UdpPort(_) => "RESOURCE:PORTS_UDP",
-    };
-    let all: Vec<String> = refused.shortages.iter().map(ToString::to_string).collect();
-    vec![super::failure(arn, reason, Some(&all.join("; ")))]
+    let failure = Refusal { instance: refused.instance, reasons: refused.reasons.clone() }.failure();
+    vec![super::failure(arn, failure.reason, Some(&failure.detail))]
 }
 
 /// StopTask. Stopping what should stop already is admitted and changes nothing.

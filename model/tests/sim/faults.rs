@@ -150,7 +150,7 @@ impl World {
     fn drain_or_activate(&mut self) {
         let status = *self.dice.pick(&[InstanceStatus::Active, InstanceStatus::Draining]);
         if let Some(id) = self.any_host() {
-            self.must(Command::SetInstanceStatus(SetInstanceStatus { ids: vec![id], status }));
+            self.must(Command::SetInstanceStatus(SetInstanceStatus::new(vec![id], status)));
         }
     }
 
@@ -256,7 +256,7 @@ impl World {
         let ids = ids.into_iter().filter(|id| {
             self.state.instance(*id).is_some_and(|known| known.status != InstanceStatus::Inactive)
         });
-        let set = SetInstanceStatus { ids: ids.collect(), status: InstanceStatus::Active };
+        let set = SetInstanceStatus::new(ids.collect(), InstanceStatus::Active);
         self.must(Command::SetInstanceStatus(set));
         let standalone: Vec<TaskId> =
             self.state.standalone_tasks(&CLUSTER.into()).map(|task| task.id).collect();

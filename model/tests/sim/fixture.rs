@@ -17,7 +17,7 @@ use berth_model::placement::PlacementRules;
 use berth_model::resource::{Capacity, Requirements};
 use berth_model::service::{Deployment, DeploymentBounds, DeploymentStatus, Rollout, Service, ServiceStatus};
 use berth_model::state::State;
-use berth_model::task::{DesiredStatus, Health, Observed, Owner, Task, TaskStatus};
+use berth_model::task::{DesiredStatus, Health, Observed, Owner, Scheduling, Task, TaskStatus};
 use berth_model::task_definition::{ContainerFacts, Facts, TaskDefinition, TaskDefinitionStatus};
 use berth_model::time::Timestamp;
 use berth_model::wire::Wire;
@@ -54,6 +54,7 @@ pub(crate) fn instance(number: u128, zone: &str, cpu_units: u32, memory_mib: u32
         running_count: 0,
         pending_count: 0,
         version: 1,
+        drain: None,
     }
 }
 
@@ -90,6 +91,7 @@ pub(crate) fn service(name: &str, desired_count: u32, definition: &TaskDefinitio
         placement: PlacementRules::default(),
         deployments: vec![deployment(1, definition)],
         events: Default::default(),
+        refused: None,
         steady: false,
         client_token: None,
         spec: Wire::default(),
@@ -132,6 +134,7 @@ pub(crate) fn task(number: u128, on: u128, definition: &TaskDefinition, group: &
         desired: DesiredStatus::Running,
         stop: None,
         observed: Observed::default(),
+        scheduling: Scheduling::default(),
         version: 1,
     }
 }

@@ -4,10 +4,11 @@ use crate::arn::Scope;
 use crate::attribute::Attributes;
 use crate::cluster::{Cluster, ClusterStatus};
 use crate::command::{
-    AdvanceService, Bootstrap, Command, Forget, NewDeployment, ServiceUpdate, SetInstanceStatus, StartTasks,
-    StopTasks, TaskReport,
+    AdvanceService, Bootstrap, Command, Forget, NewDeployment, RecordRefusal, ServiceUpdate,
+    SetInstanceStatus, StartTasks, StopTasks, TaskReport,
 };
 use crate::container_instance::{ContainerInstance, InstanceStatus};
+use crate::fit::Refused;
 use crate::fixture::{self, Dice};
 use crate::id::{ClusterName, DeploymentId, Generation, InstanceId, ServiceKey, TaskDefinitionKey, TaskId};
 use crate::key::{AccessKey, Role};
@@ -41,6 +42,8 @@ pub(super) fn command(state: &State, now: Timestamp, dice: &mut Dice) -> Command
         66..=68 => Command::SetInstanceStatus(SetInstanceStatus {
             ids: vec![instance_id(dice), instance_id(dice)],
             status: *dice.pick(&[InstanceStatus::Active, InstanceStatus::Draining, InstanceStatus::Inactive]),
+            deadline: dice.percent(50).then_some(now),
+            stop_standalone: dice.percent(50),
         }),
         69 => Command::DeregisterInstance { id: instance_id(dice), force: dice.percent(50) },
         70..=72 => Command::SetInstanceConnected { id: instance_id(dice), connected: dice.percent(50) },
@@ -50,6 +53,7 @@ pub(super) fn command(state: &State, now: Timestamp, dice: &mut Dice) -> Command
         ]),
         75 => Command::DeleteAttributes(vec![(instance_id(dice), format!("a{}", dice.below(12)))]),
         76..=95 => report(state, now, dice),
+        96 => Command::RecordRefusal(refusal(state, now, dice)),
         _ => Command::Forget(forget(state, dice)),
     }
 }
@@ -123,6 +127,12 @@ fn service(state: &State, now: Timestamp, dice: &mut Dice) -> Service {
     service.client_token = dice.percent(30).then(|| "token".to_owned());
     service.created_at = now;
     service.key = key;
+    if dice.percent(20) {
+        service.spec = crate::wire::Wire::new(berth_proto::ecs::v1::Service {
+            scheduling_strategy: Some(berth_proto::ecs::v1::SchedulingStrategy::Daemon.into()),
+            ..Default::default()
+        });
+    }
     if dice.percent(8) {
         service.status = *dice.pick(&[ServiceStatus::Draining, ServiceStatus::Inactive]);
     }
@@ -169,7 +179,15 @@ fn advance(state: &State, dice: &mut Dice) -> AdvanceService {
         steady: dice.percent(50),
         retire: dice.percent(20),
         events: (0..dice.below(3)).map(|number| format!("event {number}")).collect(),
+        desired_count: None,
     }
+}
+
+fn refusal(state: &State, now: Timestamp, dice: &mut Dice) -> RecordRefusal {
+    let key = service_key(dice);
+    let refused = Refused { at: now, unplaced: 1, groups: vec![("memory".into(), 1)], closest: None };
+    let refused = dice.percent(50).then_some(refused);
+    RecordRefusal { generation: generation(state, &key, dice), key, refused }
 }
 
 fn start(state: &State, now: Timestamp, dice: &mut Dice) -> StartTasks {
@@ -194,6 +212,7 @@ fn task(state: &State, owner: Option<&Service>, now: Timestamp, dice: &mut Dice)
         task.cluster = owner.key.cluster.clone();
     }
     task.created_at = now;
+    task.scheduling.replaces = dice.percent(10).then(|| task_id(state, dice));
     if dice.percent(10) {
         task.observed = observed(now, dice);
         task.desired = DesiredStatus::Stopped;

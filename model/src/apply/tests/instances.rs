@@ -36,7 +36,7 @@ fn services_hear_when_an_instance_of_theirs_drains_is_lost_or_returns() {
     let id = InstanceId::new(1);
     let mut machine = at_rest();
     let woken = Change::Service(service_key("web"));
-    let drain = SetInstanceStatus { ids: vec![id], status: InstanceStatus::Draining };
+    let drain = SetInstanceStatus::new(vec![id], InstanceStatus::Draining);
     assert!(changes(&mut machine, Command::SetInstanceStatus(drain)).contains(&woken));
     assert!(changes(&mut machine, Command::SetInstanceConnected { id, connected: false }).contains(&woken));
     let again = Command::RegisterInstance(Box::new(instance(1, "a", 1000, 1000)));
@@ -101,7 +101,7 @@ fn attributes_put_in_one_call_count_together() {
 #[test]
 fn an_instance_cannot_become_inactive_but_by_deregistration() {
     let mut machine = at_rest();
-    let set = SetInstanceStatus { ids: vec![InstanceId::new(1)], status: InstanceStatus::Inactive };
+    let set = SetInstanceStatus::new(vec![InstanceId::new(1)], InstanceStatus::Inactive);
     assert!(matches!(machine.apply(Command::SetInstanceStatus(set)), Err(Rejection::Malformed(_))));
     let mut offer = instance(9, "a", 1, 1);
     offer.status = InstanceStatus::Inactive;

@@ -55,6 +55,7 @@ fn a_later_service_of_the_same_name_refuses_what_was_decided_for_the_earlier() {
         steady: false,
         retire: true,
         events: Vec::new(),
+        desired_count: None,
     };
     machine.must(Command::AdvanceService(retire));
     machine.create(&service("web", 1, &definition("web", 1, 1, 1).key));

@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use super::filter::{Reason, Refusal};
+use crate::fit::{Reason, Refusal, Refused};
 use crate::id::InstanceId;
+use crate::limits::REFUSAL_GROUPS;
 use crate::resource::Shortage;
+use crate::time::Timestamp;
 
 /// What every instance of the cluster answered to a task that none could take.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,7 +44,7 @@ struct Distance {
 
 impl Refusals {
     /// From the refusals of all instances that are not deregistered.
-    pub(super) fn new(refused: Vec<Refusal>) -> Self {
+    pub(in crate::plan) fn new(refused: Vec<Refusal>) -> Self {
         Self { refused }
     }
 
@@ -82,20 +84,34 @@ impl Refusals {
         failures
     }
 
+    /// Instances by what was in the way on them, the most frequent first: each is counted once.
+    pub fn groups(&self) -> Vec<(String, u32)> {
+        let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+        for refusal in self.refused.iter().filter(|refusal| !refusal.reasons.is_empty()) {
+            let mut gists: Vec<String> = refusal.reasons.iter().map(Reason::gist).collect();
+            gists.dedup();
+            *counts.entry(gists.join(", ")).or_default() += 1;
+        }
+        let mut groups: Vec<(String, u32)> = counts.into_iter().collect();
+        groups.sort_by_key(|(_, instances)| std::cmp::Reverse(*instances));
+        groups
+    }
+
+    /// As it is kept with a service of which so many tasks found no place.
+    pub fn recorded(&self, at: Timestamp, unplaced: u32) -> Refused {
+        let mut groups = self.groups();
+        groups.truncate(REFUSAL_GROUPS);
+        let closest = self.closest().map(|closest| (closest.instance, closest.detail()));
+        Refused { at, unplaced, groups, closest }
+    }
+
     /// One line that counts instances by what was in the way on them.
     pub fn summary(&self) -> String {
-        let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
-        for reason in self.refused.iter().filter_map(|refusal| refusal.reasons.first()) {
-            *counts.entry(reason.word()).or_default() += 1;
-        }
-        let mut line = format!("no place on any of {} instances", self.refused.len());
-        for (word, count) in counts {
-            line.push_str(&format!(", {count} {word}"));
-        }
-        if let Some(closest) = self.closest() {
-            line.push_str(&format!("; closest {}: {}", closest.instance, closest.detail()));
-        }
-        line
+        let Some(closest) = self.closest() else {
+            return "the cluster has no container instances".to_owned();
+        };
+        let groups = Refused::text(&self.groups());
+        format!("no place: {groups}; closest {}: {}", closest.instance, closest.detail())
     }
 }
 
@@ -159,7 +175,7 @@ impl Reason {
             Self::Missing => "MISSING",
             Self::NotActive(_) => "INACTIVE",
             Self::Disconnected => "AGENT",
-            Self::Attribute(_) => "ATTRIBUTE",
+            Self::Attribute(_) | Self::Architecture { .. } => "ATTRIBUTE",
             Self::MemberOf(_) => "MemberOf placement constraint unsatisfied.",
             Self::DistinctInstance => "DistinctInstance placement constraint unsatisfied.",
             Self::Full(_) => "RESOURCE:TASKS",
@@ -167,6 +183,28 @@ impl Reason {
             Self::Short(Shortage::Memory { .. }) => "RESOURCE:MEMORY",
             Self::Short(Shortage::TcpPort(_)) => "RESOURCE:PORTS",
             Self::Short(Shortage::UdpPort(_)) => "RESOURCE:PORTS_UDP",
+            Self::Short(Shortage::Gpu { .. }) => "RESOURCE:GPU",
+            Self::AwaitsDaemon(_) => "AGENT",
+        }
+    }
+
+    /// What is in the way, without the amounts.
+    fn gist(&self) -> String {
+        match self {
+            Self::Missing => "missing".to_owned(),
+            Self::NotActive(status) => status.as_str().to_owned(),
+            Self::Disconnected => "agent not connected".to_owned(),
+            Self::Attribute(name) => format!("attribute {name} missing"),
+            Self::Architecture { needed, .. } => format!("not {needed}"),
+            Self::MemberOf(expression) => format!("memberOf {expression}"),
+            Self::DistinctInstance => "distinctInstance".to_owned(),
+            Self::Full(_) => "number of tasks".to_owned(),
+            Self::Short(Shortage::Cpu { .. }) => "cpu".to_owned(),
+            Self::Short(Shortage::Memory { .. }) => "memory".to_owned(),
+            Self::Short(Shortage::Gpu { .. }) => "gpu".to_owned(),
+            Self::Short(Shortage::TcpPort(port)) => format!("port {port} taken"),
+            Self::Short(Shortage::UdpPort(port)) => format!("udp port {port} taken"),
+            Self::AwaitsDaemon(service) => format!("waits for daemon {service}"),
         }
     }
 
@@ -175,7 +213,7 @@ impl Reason {
             Self::Missing => "encountered error \"MISSING\"",
             Self::NotActive(_) => "encountered error \"INACTIVE\"",
             Self::Disconnected => "doesn't have the agent connected",
-            Self::Attribute(_) => "is missing an attribute required by your task",
+            Self::Attribute(_) | Self::Architecture { .. } => "is missing an attribute required by your task",
             Self::MemberOf(_) => "encountered error \"MemberOf placement constraint unsatisfied.\"",
             Self::DistinctInstance => {
                 "encountered error \"DistinctInstance placement constraint unsatisfied.\""
@@ -183,13 +221,16 @@ impl Reason {
             Self::Full(_) => "encountered error \"RESOURCE:TASKS\"",
             Self::Short(Shortage::Cpu { .. }) => "has insufficient CPU units available",
             Self::Short(Shortage::Memory { .. }) => "has insufficient memory available",
+            Self::Short(Shortage::Gpu { .. }) => "has insufficient GPU resource available",
+            Self::AwaitsDaemon(_) => "is about to start a task of a daemon service",
             Self::Short(Shortage::TcpPort(_) | Shortage::UdpPort(_)) => {
                 "is already using a port required by your task"
             }
         }
     }
 
-    fn detail(&self) -> String {
+    /// In words, with what was needed and what was there.
+    pub fn detail(&self) -> String {
         match self {
             Self::Missing => "there is no such container instance".to_owned(),
             Self::NotActive(status) => format!("the container instance is {}", status.as_str()),
@@ -199,14 +240,21 @@ impl Reason {
             Self::DistinctInstance => "it has a task of this group already".to_owned(),
             Self::Full(tasks) => format!("it has {tasks} tasks, as many as it may have"),
             Self::Short(shortage) => shortage.to_string(),
+            Self::Architecture { needed, has } if has.is_empty() => {
+                format!("the task is for {needed}, the instance does not say what it is")
+            }
+            Self::Architecture { needed, has } => format!("the task is for {needed}, the instance is {has}"),
+            Self::AwaitsDaemon(service) => {
+                format!("a task of the daemon service {service} starts on it first")
+            }
         }
     }
 
     /// How much would have to change for it to go away: time alone, a stopped task, an operator, a host.
     fn gravity(&self) -> u8 {
         match self {
-            Self::DistinctInstance | Self::Full(_) | Self::Short(_) => 0,
-            Self::Attribute(_) | Self::MemberOf(_) => 1,
+            Self::DistinctInstance | Self::Full(_) | Self::Short(_) | Self::AwaitsDaemon(_) => 0,
+            Self::Attribute(_) | Self::MemberOf(_) | Self::Architecture { .. } => 1,
             Self::Disconnected => 2,
             Self::NotActive(_) => 3,
             Self::Missing => 4,
@@ -215,9 +263,11 @@ impl Reason {
 
     fn missing_ppm(&self) -> u64 {
         match self {
-            Self::Short(Shortage::Cpu { needed, free } | Shortage::Memory { needed, free }) => {
-                u64::from(needed - free.min(needed)) * 1_000_000 / u64::from(*needed).max(1)
-            }
+            Self::Short(
+                Shortage::Cpu { needed, free }
+                | Shortage::Memory { needed, free }
+                | Shortage::Gpu { needed, free },
+            ) => u64::from(needed - free.min(needed)) * 1_000_000 / u64::from(*needed).max(1),
             Self::Short(Shortage::TcpPort(_) | Shortage::UdpPort(_)) => 1_000_000,
             Self::Missing
             | Self::NotActive(_)
@@ -225,6 +275,8 @@ impl Reason {
             | Self::Attribute(_)
             | Self::MemberOf(_)
             | Self::DistinctInstance
+            | Self::Architecture { .. }
+            | Self::AwaitsDaemon(_)
             | Self::Full(_) => 0,
         }
     }

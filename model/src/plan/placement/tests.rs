@@ -32,9 +32,31 @@ struct Case {
 
 const SEED: u64 = 7;
 
+const ARCHITECTURES: [&str; 2] = ["x86_64", "arm64"];
+
+/// Whether an instance is one that an expression means.
+type Means = fn(&State, &ContainerInstance) -> bool;
+
+/// Expressions, and what they mean.
+const EXPRESSIONS: [(&str, Means); 5] = [
+    ("attribute:rack == 1", |_, instance| instance.attribute("rack") == Some("1")),
+    ("attribute:rack != 1", |_, instance| instance.attribute("rack") != Some("1")),
+    ("attribute:ecs.availability-zone in [a, b] or attribute:ssd exists", |_, instance| {
+        ["a", "b"].contains(&instance.zone()) || instance.has_attribute("ssd")
+    }),
+    ("not(task:group == other)", |state, instance| !has_group(state, instance, "other")),
+    ("task:group == g || task:group == 'service:web'", |state, instance| {
+        has_group(state, instance, "g") || has_group(state, instance, "service:web")
+    }),
+];
+
+fn has_group(state: &State, instance: &ContainerInstance, group: &str) -> bool {
+    state.tasks_on(instance.id).any(|task| !task.is_stopped() && &*task.group == group)
+}
+
 fn case(dice: &mut Dice) -> Case {
     let mut machine = Machine::new();
-    let definitions = ["web", "batch"].map(|family| {
+    let mut definitions = ["web", "batch"].map(|family| {
         let mut definition = definition(family, 1, dice.small(400), dice.small(400));
         if dice.percent(25) {
             definition.facts.containers[0].tcp_ports = [8000].into_iter().collect();
@@ -42,8 +64,16 @@ fn case(dice: &mut Dice) -> Case {
         if dice.percent(25) {
             definition.facts.required_attributes = vec!["ssd".into()];
         }
+        if dice.percent(15) {
+            definition.facts.cpu_architecture = Some((*dice.pick(&ARCHITECTURES)).into());
+        }
+        definition.facts.containers[0].gpus = if dice.percent(15) { 1 + dice.small(2) } else { 0 };
         definition
     });
+    // Both go through one placer, which has one set of facts: the second may only differ in size.
+    let first = definitions[0].facts.clone();
+    definitions[1].facts.required_attributes = first.required_attributes;
+    definitions[1].facts.cpu_architecture = first.cpu_architecture;
     definitions.iter().for_each(|definition| machine.define(definition));
     machine.create(&service("web", 1, &definitions[0].key));
     let hosts = dice.below(14);
@@ -54,8 +84,7 @@ fn case(dice: &mut Dice) -> Case {
     for number in 1..=hosts {
         let id = InstanceId::new(u128::from(number));
         if dice.percent(10) {
-            let command =
-                crate::command::SetInstanceStatus { ids: vec![id], status: InstanceStatus::Draining };
+            let command = crate::command::SetInstanceStatus::new(vec![id], InstanceStatus::Draining);
             machine.must(crate::command::Command::SetInstanceStatus(command));
         }
         if dice.percent(10) {
@@ -73,6 +102,10 @@ fn host(number: u128, dice: &mut Dice) -> ContainerInstance {
     if dice.percent(10) {
         host.attributes.remove(crate::attribute::AVAILABILITY_ZONE);
     }
+    if dice.percent(80) {
+        host.attributes.put(crate::attribute::CPU_ARCHITECTURE, Some(*dice.pick(&ARCHITECTURES)));
+    }
+    host.capacity.gpu_ids = (0..dice.below(4)).map(|number| format!("gpu-{number}")).collect();
     for name in ["rack", "ssd"] {
         if dice.percent(60) {
             host.attributes.put(name, Some(*dice.pick(&["1", "2"])));
@@ -135,7 +168,11 @@ fn rules(dice: &mut Dice) -> PlacementRules {
         Strategy::Random,
     ];
     let strategy = (0..dice.below(6)).map(|_| dice.pick(&all).clone()).collect();
-    let constraints = if dice.percent(20) { vec![Constraint::DistinctInstance] } else { Vec::new() };
+    let mut constraints = if dice.percent(20) { vec![Constraint::DistinctInstance] } else { Vec::new() };
+    if dice.percent(30) {
+        let (text, _) = *dice.pick(&EXPRESSIONS);
+        constraints.push(Constraint::MemberOf(text.into()));
+    }
     PlacementRules { constraints, strategy }
 }
 
@@ -159,6 +196,17 @@ impl Case {
         let has_one = state.tasks_on(instance.id).any(|task| !task.is_stopped() && self.is_counted(task));
         instance.takes_tasks()
             && tasks.count() < TASKS_PER_INSTANCE
+            && self.rules.constraints.iter().all(|constraint| match constraint {
+                Constraint::DistinctInstance => true,
+                Constraint::MemberOf(text) => {
+                    EXPRESSIONS.iter().any(|(known, means)| known == text && means(state, instance))
+                }
+            })
+            && definition
+                .facts
+                .cpu_architecture
+                .as_deref()
+                .is_none_or(|needed| instance.attribute(crate::attribute::CPU_ARCHITECTURE) == Some(needed))
             && definition.facts.required_attributes.iter().all(|name| instance.has_attribute(name))
             && fits(&needs, &instance.capacity, &instance.held).is_ok()
             && !(distinct && has_one)
@@ -226,7 +274,10 @@ fn is_true(reason: &Reason, instance: &ContainerInstance, needs: &Requirements) 
         Reason::NotActive(status) => *status == instance.status && *status != InstanceStatus::Active,
         Reason::Disconnected => !instance.connected,
         Reason::Attribute(name) => !instance.has_attribute(name),
-        Reason::MemberOf(_) | Reason::DistinctInstance => true,
+        Reason::MemberOf(_) | Reason::DistinctInstance | Reason::AwaitsDaemon(_) => true,
+        Reason::Architecture { needed, .. } => {
+            instance.attribute(crate::attribute::CPU_ARCHITECTURE) != Some(needed)
+        }
         Reason::Full(tasks) => usize::try_from(*tasks).expect("it fits") >= TASKS_PER_INSTANCE,
         Reason::Short(shortage) => {
             let shortages = fits(needs, &instance.capacity, &instance.held).err().unwrap_or_default();
@@ -236,7 +287,7 @@ fn is_true(reason: &Reason, instance: &ContainerInstance, needs: &Requirements) 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 160, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 320, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn places_where_a_full_scan_would(seed in any::<u64>()) {
@@ -250,9 +301,7 @@ proptest! {
             true => Counted::Service { key: &key, leaving: &case.leaving },
             false => Counted::Group("g"),
         };
-        // Both definitions go through one placer, which has one set of facts: the second need only differ in size.
-        let mut definitions = case.definitions.clone();
-        definitions[1].facts.required_attributes = definitions[0].facts.required_attributes.clone();
+        let definitions = &case.definitions;
         let mut placer = Placer::new(&Request {
             view: &case.machine.state,
             cluster: &cluster,

@@ -31,6 +31,8 @@ pub(super) struct Census<'a> {
     pub(super) crashed: u32,
     /// When all that run will have run for a stable while.
     pub(super) stable_at: Option<Timestamp>,
+    /// Tasks that others were started in the place of, elsewhere.
+    replaced: BTreeSet<TaskId>,
     /// When the earliest judgement changes by itself.
     pub(super) changes_at: Option<Timestamp>,
 }
@@ -53,7 +55,7 @@ pub(super) enum Part {
     Old,
     /// Its health check fails: to be replaced by one of its own deployment.
     Unhealthy,
-    /// Its instance is DRAINING: to be replaced by one of its own deployment.
+    /// Its instance is DRAINING, or it is being moved: to be replaced by one of its own deployment.
     Draining,
 }
 
@@ -72,6 +74,7 @@ impl<'a> Census<'a> {
         let grace = service.spec.health_check_grace_period_seconds.unwrap_or(0);
         let grace = Duration::from_secs(u64::try_from(grace).unwrap_or(0));
         let examination = Examination { now, policy, grace };
+        census.replaced = replaced(view, service);
         for task in view.tasks_of(&service.key) {
             if task.is_stopped() {
                 census.crashed += u32::from(is_crash_of_last_round(view, task, primary));
@@ -111,7 +114,7 @@ impl<'a> Census<'a> {
         let is_on_draining = instance.status != InstanceStatus::Active;
         let part = match verdict.fitness {
             _ if deployment != primary.id => Part::Old,
-            _ if is_on_draining => Part::Draining,
+            _ if is_on_draining || self.replaced.contains(&task.id) => Part::Draining,
             Fitness::Unhealthy => Part::Unhealthy,
             Fitness::Pending | Fitness::Warming | Fitness::Healthy => Part::Current,
         };
@@ -199,13 +202,21 @@ impl Present<'_> {
     }
 }
 
+/// The tasks in whose place others were started that are there and should run.
+fn replaced(view: &State, service: &Service) -> BTreeSet<TaskId> {
+    let successors = view.tasks_of(&service.key).filter(|task| {
+        task.desired == DesiredStatus::Running && !task.is_stopped() && view.is_reachable(task)
+    });
+    successors.filter_map(|task| task.scheduling.replaces).collect()
+}
+
 /// Whether it counts against the ceiling: a task that was told to stop does until its agent says that it is stopping.
 fn occupies(task: &Task) -> bool {
     task.observed.last_status <= TaskStatus::Running
 }
 
 /// Whether it ended by itself in the last round of crashes that were counted.
-fn is_crash_of_last_round(view: &State, task: &Task, primary: &Deployment) -> bool {
+pub(super) fn is_crash_of_last_round(view: &State, task: &Task, primary: &Deployment) -> bool {
     if task.stop.is_some() || task.deployment() != Some(primary.id) {
         return false;
     }

@@ -8,7 +8,7 @@ use crate::id::{Ids, InstanceId};
 use crate::plan::placement::{Placer, Refusals};
 use crate::resource::Requirements;
 use crate::service::{Deployment, Service};
-use crate::task::{DesiredStatus, Observed, Owner, Task};
+use crate::task::{DesiredStatus, Observed, Owner, Scheduling, Task};
 use crate::task_definition::{Tag, TaskDefinition};
 use crate::time::Timestamp;
 use crate::wire::Wire;
@@ -39,7 +39,7 @@ pub(super) fn place(placer: &mut Placer<'_>, template: &Template, count: u32, id
 }
 
 /// What the tasks of a deployment have in common.
-pub(super) struct Template {
+pub(in crate::plan) struct Template {
     task: Task,
     needs: Requirements,
 }
@@ -47,7 +47,7 @@ pub(super) struct Template {
 // === impl Template ===
 
 impl Template {
-    pub(super) fn new(
+    pub(in crate::plan) fn new(
         service: &Service,
         deployment: &Deployment,
         definition: &TaskDefinition,
@@ -72,12 +72,18 @@ impl Template {
             desired: DesiredStatus::Running,
             stop: None,
             observed: Observed::default(),
+            scheduling: Scheduling::default(),
             version: 1,
         };
         Self { task, needs }
     }
 
-    fn task(&self, ids: &mut Ids, instance: InstanceId) -> Task {
+    /// What each of them needs.
+    pub(in crate::plan) fn needs(&self) -> &Requirements {
+        &self.needs
+    }
+
+    pub(in crate::plan) fn task(&self, ids: &mut Ids, instance: InstanceId) -> Task {
         Task { id: ids.task(), instance, ..self.task.clone() }
     }
 }

@@ -14,6 +14,7 @@ use crate::task_definition::TaskDefinition;
 
 mod bounds;
 mod crashes;
+mod daemon;
 mod events;
 mod lifecycle;
 mod lost;
@@ -167,7 +168,7 @@ impl World {
 
     fn set_status(&mut self, instance: u128, status: InstanceStatus) {
         let ids = vec![InstanceId::new(instance)];
-        self.machine.must(Command::SetInstanceStatus(SetInstanceStatus { ids, status }));
+        self.machine.must(Command::SetInstanceStatus(SetInstanceStatus::new(ids, status)));
     }
 
     fn set_connected(&mut self, instance: u128, connected: bool) {

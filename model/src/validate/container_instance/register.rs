@@ -77,6 +77,7 @@ fn offer(
         running_count: 0,
         pending_count: 0,
         version: 1,
+        drain: None,
     };
     Ok((id, Command::RegisterInstance(Box::new(instance))))
 }
@@ -90,9 +91,10 @@ fn capacity(resources: &[pb::Resource]) -> Result<Capacity, ApiError> {
             "MEMORY" => capacity.memory_mib = amount(resource)?,
             "PORTS" => capacity.reserved_tcp_ports = ports(resource)?,
             "PORTS_UDP" => capacity.reserved_udp_ports = ports(resource)?,
+            "GPU" => capacity.gpu_ids = gpu_ids(resource)?,
             other => {
                 let message =
-                    format!("Unknown resource {other:?}: CPU, MEMORY, PORTS and PORTS_UDP are known.");
+                    format!("Unknown resource {other:?}: CPU, MEMORY, PORTS, PORTS_UDP and GPU are known.");
                 return Err(ApiError::invalid(message));
             }
         }
@@ -109,6 +111,16 @@ fn amount(resource: &pb::Resource) -> Result<u32, ApiError> {
     let value = if integer == 0 { resource.long_value() } else { integer };
     u32::try_from(value)
         .map_err(|_| ApiError::invalid(format!("The resource {} has the value {value}.", resource.name())))
+}
+
+fn gpu_ids(resource: &pb::Resource) -> Result<Vec<String>, ApiError> {
+    let mut ids = resource.string_set_value.clone();
+    ids.sort();
+    ids.dedup();
+    if ids.len() != resource.string_set_value.len() || ids.iter().any(String::is_empty) {
+        return Err(ApiError::invalid("The ids of GPUs must not be empty, and each must be there once."));
+    }
+    Ok(ids)
 }
 
 fn ports(resource: &pb::Resource) -> Result<PortSet, ApiError> {

@@ -2,8 +2,8 @@
 
 use berth_proto::ecs::v1 as pb;
 
-use super::deployment;
 use super::unsupported::Extras;
+use super::{daemon, deployment};
 use crate::command::Command;
 use crate::error::{ApiError, Exception};
 use crate::id::{ClusterName, Ids, ServiceKey, ServiceName};
@@ -108,11 +108,18 @@ fn build(
     definition: &TaskDefinition,
     admission: &mut Admission,
 ) -> Result<Service, ApiError> {
-    let missing =
-        || ApiError::invalid("desiredCount is required for services with the REPLICA scheduling strategy.");
-    let desired_count = desired_count(request.desired_count.ok_or_else(missing)?)?;
-    let defaults = DeploymentBounds::default();
+    let is_daemon = request.scheduling_strategy() == pb::SchedulingStrategy::Daemon;
+    let defaults = if is_daemon { daemon::BOUNDS } else { DeploymentBounds::default() };
     let (bounds, configuration) = deployment::parse(request.deployment_configuration.as_ref(), defaults)?;
+    let desired_count = if is_daemon {
+        daemon::check(request.desired_count, &request.placement_strategy, bounds)?;
+        0
+    } else {
+        let missing = || {
+            ApiError::invalid("desiredCount is required for services with the REPLICA scheduling strategy.")
+        };
+        desired_count(request.desired_count.ok_or_else(missing)?)?
+    };
     let placement = placement::rules(&request.placement_constraints, &request.placement_strategy)?;
     let propagate = name::member::<pb::PropagateTags>("propagateTags", request.propagate_tags)?;
     let spec = pb::Service {
@@ -122,7 +129,7 @@ fn build(
         placement_strategy: request.placement_strategy.clone(),
         network_configuration: request.network_configuration.clone(),
         health_check_grace_period_seconds: request.health_check_grace_period_seconds,
-        scheduling_strategy: Some(pb::SchedulingStrategy::Replica.into()),
+        scheduling_strategy: Some(scheduling(is_daemon).into()),
         deployment_controller: Some(pb::DeploymentController {
             r#type: Some(pb::DeploymentControllerType::Ecs.into()),
         }),
@@ -145,10 +152,15 @@ fn build(
         placement,
         deployments: vec![first_deployment(definition, &mut admission.ids, admission.now)],
         events: imbl::Vector::new(),
+        refused: None,
         steady: false,
         client_token: request.client_token.clone(),
         spec: Wire::new(spec),
     })
+}
+
+fn scheduling(is_daemon: bool) -> pb::SchedulingStrategy {
+    if is_daemon { pb::SchedulingStrategy::Daemon } else { pb::SchedulingStrategy::Replica }
 }
 
 fn first_deployment(definition: &TaskDefinition, ids: &mut Ids, now: crate::time::Timestamp) -> Deployment {
@@ -179,8 +191,9 @@ fn check_existing(view: &State, wanted: &Service) -> Result<(), ApiError> {
     }
     let same_token = existing.client_token.is_some() && existing.client_token == wanted.client_token;
     // After an update nobody knows any more what it was created with: the token alone has to do.
+    let same_count = existing.is_daemon() || existing.desired_count == wanted.desired_count;
     let same_parameters = existing.generation > FIRST_GENERATION
-        || (existing.desired_count == wanted.desired_count
+        || (same_count
             && existing.task_definition == wanted.task_definition
             && existing.bounds == wanted.bounds
             && existing.spec == wanted.spec);

@@ -30,7 +30,7 @@ pub(super) struct Extras<'a> {
 impl Extras<'_> {
     /// Refuses the first one that would have an effect. What only says that a feature is off is no request for it.
     pub(super) fn check(&self) -> Result<(), ApiError> {
-        let scheduling = member::<pb::SchedulingStrategy>("schedulingStrategy", self.scheduling)?;
+        member::<pb::SchedulingStrategy>("schedulingStrategy", self.scheduling)?;
         let controller = self.controller.and_then(|controller| controller.r#type);
         let controller = member::<pb::DeploymentControllerType>("deploymentController.type", controller)?;
         let rebalancing =
@@ -39,7 +39,6 @@ impl Extras<'_> {
             return Err(ApiError::invalid("healthCheckGracePeriodSeconds must not be negative."));
         }
         let asked = [
-            (scheduling == Some(pb::SchedulingStrategy::Daemon), "The DAEMON scheduling strategy"),
             (
                 controller.is_some_and(|kind| kind != pb::DeploymentControllerType::Ecs),
                 "A deployment controller other than ECS",

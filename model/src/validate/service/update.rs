@@ -3,8 +3,8 @@
 use berth_proto::ecs::v1 as pb;
 
 use super::create::desired_count;
-use super::deployment;
 use super::unsupported::Extras;
+use super::{daemon, deployment};
 use crate::command::{Command, NewDeployment, ServiceUpdate};
 use crate::error::ApiError;
 use crate::id::ServiceKey;
@@ -33,6 +33,10 @@ pub fn update(
         None => current,
     };
     let spec = spec(request, service)?;
+    if service.is_daemon() {
+        let bounds = bounds(request, service)?.unwrap_or(service.bounds);
+        daemon::check(request.desired_count, &spec.placement_strategy, bounds)?;
+    }
     let starts = starts_deployment(request, service, &spec, definition.map(AsRef::as_ref));
     if let Some(definition) = definition.filter(|_| starts) {
         check_launch(request, &spec, definition)?;

@@ -8,8 +8,8 @@ use prost::Message;
 use crate::error::ApiError;
 use crate::limits::OVERRIDE_BYTES;
 use crate::task_definition::{ContainerFacts, Facts, TaskDefinition};
+use crate::validate::launch::gpus;
 use crate::validate::task_definition::{container::check_environment_files, size};
-use crate::validate::unsupported;
 
 /// The facts of the definition with the overrides over them.
 pub(super) fn facts(
@@ -63,9 +63,6 @@ fn check(overrides: &pb::TaskOverride) -> Result<(), ApiError> {
     }
     for change in &overrides.container_overrides {
         check_environment_files(&change.environment_files).map_err(invalid)?;
-        if !change.resource_requirements.is_empty() {
-            return Err(unsupported("An override of resourceRequirements"));
-        }
         if change.environment.iter().any(|variable| variable.name().is_empty()) {
             return Err(ApiError::invalid("The name of an environment variable must not be blank."));
         }
@@ -91,6 +88,9 @@ fn change_container(
                 format!("The override of '{member}' of container {name} must be at least {least} MiB.");
             return Err(ApiError::invalid(message));
         }
+    }
+    if !change.resource_requirements.is_empty() {
+        facts.gpus = change.resource_requirements.iter().map(gpus).sum::<Result<u32, ApiError>>()?;
     }
     let hard = change.memory.or(defined.memory);
     let soft = change.memory_reservation.or(defined.memory_reservation);

@@ -46,7 +46,7 @@ pub fn run(request: &pb::RunTaskRequest, view: &State, admission: &mut Admission
         });
     }
     let rules = placement::rules(&request.placement_constraints, &request.placement_strategy)?;
-    let template = of_run(request).template(cluster, view, admission)?;
+    let template = of_run(request).template(cluster, view, &rules, admission)?;
     let token = token::Call::of(request, cluster, view)?;
     if let Some(call) = token {
         let started = call.started(view, cluster)?;
@@ -90,8 +90,8 @@ pub fn start(
 ) -> Result<Start, ApiError> {
     let cluster = &name::active_cluster(request.cluster.as_deref(), view)?.name;
     check_names("Container instances", &request.container_instances, TASKS_PER_RUN)?;
-    let template = of_start(request).template(cluster, view, admission)?;
     let rules = PlacementRules::default();
+    let template = of_start(request).template(cluster, view, &rules, admission)?;
     let placing = request_of(&template, view, &rules, 0);
     let mut placer = Placer::new(&placing);
     let mut start = Placed::default();

@@ -7,9 +7,10 @@ use berth_proto::ecs::v1 as pb;
 use super::overrides;
 use crate::error::ApiError;
 use crate::id::{ClusterName, InstanceId, TaskId};
+use crate::placement::PlacementRules;
 use crate::resource::Requirements;
 use crate::state::State;
-use crate::task::{DesiredStatus, Observed, Owner, Task};
+use crate::task::{DesiredStatus, Observed, Owner, Scheduling, Task};
 use crate::task_definition::{Facts, Tag, TaskDefinition};
 use crate::time::Timestamp;
 use crate::validate::launch::Launch;
@@ -48,6 +49,8 @@ pub(super) struct Template<'a> {
     overrides: Option<Wire<pb::TaskOverride>>,
     tags: Vec<Tag>,
     traceparent: Option<Arc<str>>,
+    /// Constraints and strategies of the call, when it has any.
+    rules: Option<Arc<PlacementRules>>,
     now: Timestamp,
 }
 
@@ -58,6 +61,7 @@ impl Call<'_> {
         &self,
         cluster: &'a ClusterName,
         view: &'a State,
+        rules: &PlacementRules,
         admission: &Admission,
     ) -> Result<Template<'a>, ApiError> {
         self.check()?;
@@ -79,6 +83,7 @@ impl Call<'_> {
             overrides: overridden.map(|overrides| Wire::new(overrides.clone())),
             tags: self.tags(cluster, definition)?,
             traceparent: admission.traceparent.as_deref().map(Arc::from),
+            rules: (*rules != PlacementRules::default()).then(|| Arc::new(rules.clone())),
             now: admission.now,
         })
     }
@@ -146,6 +151,7 @@ impl Template<'_> {
             desired: DesiredStatus::Running,
             stop: None,
             observed: Observed::default(),
+            scheduling: Scheduling { rules: self.rules.clone(), ..Scheduling::default() },
             version: 1,
         }
     }

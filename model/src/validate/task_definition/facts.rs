@@ -36,7 +36,24 @@ pub(super) fn compute(
             .map(expression)
             .map(Constraint::MemberOf)
             .collect(),
+        cpu_architecture: cpu_architecture(definition),
     }
+}
+
+/// As instances have it in their attributes. A definition that says nothing runs anywhere.
+fn cpu_architecture(definition: &pb::TaskDefinition) -> Option<String> {
+    match definition.runtime_platform?.cpu_architecture() {
+        pb::CpuArchitecture::X8664 => Some("x86_64".to_owned()),
+        pb::CpuArchitecture::Arm64 => Some("arm64".to_owned()),
+        pb::CpuArchitecture::Unspecified => None,
+    }
+}
+
+/// GPUs that are asked for by number; what else there is to ask for is refused when it is to be launched.
+fn gpus(container: &pb::ContainerDefinition) -> u32 {
+    let of_gpus = |one: &&pb::ResourceRequirement| one.r#type() == pb::ResourceType::Gpu;
+    let requirements = container.resource_requirements.iter().filter(of_gpus);
+    requirements.filter_map(|requirement| requirement.value().parse::<u32>().ok()).sum()
 }
 
 fn container_facts(mode: pb::NetworkMode, container: &pb::ContainerDefinition) -> ContainerFacts {
@@ -49,6 +66,7 @@ fn container_facts(mode: pb::NetworkMode, container: &pb::ContainerDefinition) -
         tcp_ports: static_ports(mode, container, pb::TransportProtocol::Tcp),
         udp_ports: static_ports(mode, container, pb::TransportProtocol::Udp),
         health_check: container.health_check.is_some(),
+        gpus: gpus(container),
     }
 }
 

@@ -51,7 +51,7 @@ fn check_constraints(constraints: &[pb::TaskDefinitionPlacementConstraint]) -> R
         if constraint.r#type() == pb::TaskDefinitionPlacementConstraintType::Unspecified {
             return Err(ApiError::client("placementConstraints need a type."));
         }
-        placement::check_expression(constraint.expression())
+        placement::expression("placementConstraints", constraint.expression())
             .map_err(|error| ApiError::client(error.message))?;
     }
     Ok(())

@@ -39,7 +39,7 @@ fn registration_needs_resources_that_make_sense() {
         ),
         (
             json!({"totalResources": [{"name": "DISK", "integerValue": 1}]}),
-            "InvalidParameterException: Unknown resource \"DISK\": CPU, MEMORY, PORTS and PORTS_UDP are known.",
+            "InvalidParameterException: Unknown resource \"DISK\": CPU, MEMORY, PORTS, PORTS_UDP and GPU are known.",
         ),
         (
             json!({"attributes": [{"name": "a b"}]}),
@@ -119,10 +119,12 @@ fn states_are_set_on_what_is_found() {
     assert_eq!(list(json!({})), Ok(1));
     assert_eq!(list(json!({"status": "DRAINING"})), Ok(1));
     assert_eq!(list(json!({"status": "ACTIVE"})), Ok(0));
+    assert_eq!(list(json!({"filter": "attribute:none exists"})), Ok(0));
+    assert_eq!(list(json!({"filter": "not(attribute:none exists) and runningTasksCount == 0"})), Ok(1));
     assert_eq!(
-        verdict(list(json!({"filter": "attribute:x exists"}))),
-        "UnsupportedFeatureException: filter: the cluster query language is not supported yet. Use distinctInstance \
-         or strategies."
+        verdict(list(json!({"filter": "attribute:x exists and"}))),
+        "InvalidParameterException: Invalid expression in filter, at character 23: expected attribute:NAME, \
+         task:group, agentConnected, agentVersion, ec2InstanceId, registeredAt or runningTasksCount, found the end."
     );
     let deregister = |reference: &str| {
         let request = json!({"containerInstance": reference});

@@ -137,11 +137,7 @@ fn launch_types_and_networks_go_with_the_definition() {
             json!({"networkConfiguration": subnets(1)}),
             "Network Configuration is not valid for the given networkMode of this task definition.",
         ),
-        (
-            json!({"taskDefinition": "picky"}),
-            "UnsupportedFeatureException: placementConstraints of the task definition: the cluster query language is \
-             not supported yet. Use distinctInstance or strategies.",
-        ),
+        (json!({"taskDefinition": "picky"}), "ok"),
     ]);
 }
 
@@ -186,10 +182,15 @@ fn placement_is_said_in_known_words() {
             json!({"placementConstraints": [{"type": "distinctInstance", "expression": "x"}]}),
             "distinctInstance expression should not be specified.",
         ),
+        (json!({"placementConstraints": [{"type": "memberOf", "expression": "attribute:x exists"}]}), "ok"),
         (
-            json!({"placementConstraints": [{"type": "memberOf", "expression": "attribute:x exists"}]}),
-            "UnsupportedFeatureException: memberOf placement constraints: the cluster query language is not supported \
-             yet. Use distinctInstance or strategies.",
+            json!({"placementConstraints": [{"type": "memberOf", "expression": "attribute:x = 1"}]}),
+            "Invalid expression in memberOf, at character 13: expected an operator such as ==, in, =~ or exists, found \
+             `=`.",
+        ),
+        (
+            json!({"placementConstraints": [{"type": "memberOf"}]}),
+            "memberOf needs an expression of 1 to 2000 characters.",
         ),
         (
             json!({"placementConstraints": vec![json!({"type": "distinctInstance"}); 11]}),
@@ -206,7 +207,6 @@ fn what_is_not_there_yet_is_refused_and_what_is_off_is_not() {
     };
     let target_group = json!({"targetGroupArn": "arn:x", "containerName": "web", "containerPort": 80});
     let rows = [
-        (json!({"schedulingStrategy": "DAEMON", "desiredCount": null}), "The DAEMON scheduling strategy"),
         (json!({"deploymentController": {"type": "CODE_DEPLOY"}}), "A deployment controller other than ECS"),
         (json!({"deploymentController": {"type": "EXTERNAL"}}), "A deployment controller other than ECS"),
         (json!({"loadBalancers": [target_group]}), "A service with load balancers"),
@@ -232,6 +232,28 @@ fn what_is_not_there_yet_is_refused_and_what_is_off_is_not() {
         (breaker(false), "ok"),
         (json!({"serviceConnectConfiguration": {"enabled": false}}), "ok"),
         (json!({"schedulingStrategy": "REPLICA", "deploymentController": {"type": "ECS"}}), "ok"),
+        (json!({"schedulingStrategy": "DAEMON", "desiredCount": null}), "ok"),
+        (
+            json!({"schedulingStrategy": "DAEMON"}),
+            "The daemon scheduling strategy does not support a desired count for services. Remove the desired count \
+             value and try again.",
+        ),
+        (
+            json!({
+                "schedulingStrategy": "DAEMON", "desiredCount": null,
+                "placementStrategy": [{"type": "random"}],
+            }),
+            "The daemon scheduling strategy does not support placement strategies for services. Remove the placement \
+             strategy and try again.",
+        ),
+        (
+            json!({
+                "schedulingStrategy": "DAEMON", "desiredCount": null,
+                "deploymentConfiguration": {"maximumPercent": 200},
+            }),
+            "The daemon scheduling strategy does not support a maximumPercent other than 100 for services. Remove the \
+             maximumPercent value and try again.",
+        ),
         (json!({"availabilityZoneRebalancing": "DISABLED", "enableExecuteCommand": false}), "ok"),
         (deployment(json!({"strategy": "ROLLING", "bakeTimeInMinutes": 0})), "ok"),
         (json!({"enableECSManagedTags": true, "propagateTags": "SERVICE"}), "ok"),

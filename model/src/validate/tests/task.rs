@@ -40,10 +40,10 @@ fn calls_that_ecs_refuses_are_refused() {
         "containerDefinitions": [{"name": "web", "image": "nginx", "memory": 100}],
     }));
     world.register(&json!({
-        "family": "gpu",
+        "family": "neuron",
         "containerDefinitions": [{
             "name": "web", "image": "nginx", "memory": 100,
-            "resourceRequirements": [{"type": "GPU", "value": "1"}],
+            "resourceRequirements": [{"type": "NeuronDevice", "value": "1"}],
         }],
     }));
     let overrides = |container: Json| json!({"overrides": {"containerOverrides": [container]}});
@@ -68,8 +68,8 @@ fn calls_that_ecs_refuses_are_refused() {
             "Network Configuration must be provided when networkMode 'awsvpc' is specified.",
         ),
         (
-            json!({"taskDefinition": "gpu"}),
-            "UnsupportedFeatureException: A task definition with resourceRequirements is not supported yet.",
+            json!({"taskDefinition": "neuron"}),
+            "UnsupportedFeatureException: A resourceRequirement of type NeuronDevice is not supported yet.",
         ),
         (
             json!({"enableExecuteCommand": true}),

@@ -164,6 +164,7 @@ fn facts_say_what_a_task_holds() {
             memory_mib: 150,
             tcp_ports: tcp_ports.into_iter().collect(),
             udp_ports: udp_ports.into_iter().collect(),
+            gpus: 0,
         };
         assert_eq!(facts.requirements(), needs, "{mode}");
     }

@@ -3,6 +3,8 @@
 use super::super::explain::gist;
 use super::super::{Reason, Refusal, Refusals};
 use crate::container_instance::InstanceStatus;
+use crate::fit::Refused;
+use crate::fixture::START;
 use crate::id::InstanceId;
 use crate::resource::Shortage;
 
@@ -106,9 +108,24 @@ fn the_closest_is_the_one_that_lacks_the_least() {
 #[test]
 fn counts_instances_by_what_was_in_the_way() {
     let refusals = refusals(&[(1, &[memory(8, 4)]), (2, &[memory(8, 1)]), (3, &[Reason::Disconnected])]);
-    let expected = "no place on any of 3 instances, 1 AGENT, 2 RESOURCE:MEMORY; closest \
+    let expected = "no place: 2 instances: memory; 1: agent not connected; closest \
                     00000000000000000000000000000001: memory 8 MiB needed, 4 MiB free";
     assert_eq!(refusals.summary(), expected);
+    let both = [cpu(9, 1), memory(8, 4), Reason::Short(Shortage::TcpPort(8080))];
+    let refusals = refusals_of_many(&both);
+    assert_eq!(
+        Refused::text(&refusals.groups()),
+        "5 instances: port 8080 taken; 2: cpu, memory, port 8080 taken"
+    );
+    let recorded = refusals.recorded(START, 3);
+    let later = Refused { at: START.plus(std::time::Duration::from_secs(1)), ..recorded.clone() };
+    assert!(recorded.says_the_same(&later));
+    assert!(!recorded.says_the_same(&Refused { unplaced: 4, ..recorded.clone() }));
+}
+
+fn refusals_of_many(both: &[Reason]) -> Refusals {
+    let port = &both[2..];
+    refusals(&[(1, both), (2, both), (3, port), (4, port), (5, port), (6, port), (7, port)])
 }
 
 #[test]

@@ -60,7 +60,10 @@ fn fargate_refuses_what_it_does_not_have() {
         ),
         (with(&fargate(), json!({"pidMode": "task"})), "ok"),
         (
-            with(&fargate(), json!({"placementConstraints": [{"type": "memberOf", "expression": "x == y"}]})),
+            with(
+                &fargate(),
+                json!({"placementConstraints": [{"type": "memberOf", "expression": "attribute:x == y"}]}),
+            ),
             "Fargate compatible task definitions do not support constraints",
         ),
         (
