@@ -18,4 +18,4 @@ pub mod requirement;
 pub mod slot;
 pub mod wait;
 
-pub use requirement::{require_docker, require_hosts};
+pub use requirement::{require_aws_clients, require_docker, require_hosts};
