@@ -61,7 +61,7 @@ address() { echo "$CONTROLLERS" | cut -d, -f"$1"; }
 start_controller() {
     local number=$1 how=--bootstrap
     [ "$number" = 1 ] || how=--join=$(address 1)
-    start "controller-$number" berth-controller --identity "$BERTH_HOME/controller.json" \
+    start "controller-$number" berth-controller --identity "$BERTH_HOME/controller.json" --aws-listen 127.0.0.1:0 \
         --listen "$(address "$number")" --advertise "$(address "$number")" "$how"
     await "controller-$number serves" is_ready "controller-$number"
 }

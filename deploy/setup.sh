@@ -33,6 +33,8 @@ setpriv util-linux
 ps procps
 docker docker.io
 dockerd docker.io
+python3 python3
+flock util-linux
 TOOLS
 }
 
@@ -45,6 +47,8 @@ missing_packages() {
     tools | while read -r command package; do
         command -v "$command" >/dev/null || package_for "$command" "$package"
     done | sort -u
+    # Debian's Python comes without what makes a venv.
+    python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv
     # The test image is one static file, so it is linked against the C library's archive.
     [ -n "$(cc -print-file-name=libc.a 2>/dev/null | grep / || true)" ] || echo libc6-dev
 }
@@ -118,3 +122,4 @@ ensure_engine() {
 check_rust
 install_packages
 ensure_engine
+"$(dirname "$0")/aws-clients.sh" >/dev/null || say "the AWS clients could not be installed: the tests that need them will be skipped"

@@ -25,6 +25,7 @@ use berth_proto::ecs::v1::container_instances_server::ContainerInstancesServer;
 use berth_proto::ecs::v1::services_server::ServicesServer;
 use berth_proto::ecs::v1::task_definitions_server::TaskDefinitionsServer;
 use berth_proto::ecs::v1::tasks_server::TasksServer;
+use berth_proto::sts::v1::security_tokens_server::SecurityTokensServer;
 use prometheus_client::registry::Registry;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
@@ -37,11 +38,12 @@ mod cluster;
 mod container_instance;
 pub mod depends;
 pub mod edge;
-mod error;
+pub(crate) mod error;
 mod load;
 mod metrics;
 mod render;
 mod service;
+mod sts;
 mod task;
 mod task_definition;
 mod trace;
@@ -97,21 +99,21 @@ impl Api {
     /// Puts the API together. Callers are known by the keys in the state, whose secrets the identity unseals.
     pub fn new(parts: Parts, identity: &ClusterIdentity, registry: &mut Registry) -> Result<Self, Error> {
         let authenticator = Authenticator::new(Arc::clone(&parts.consensus), identity, parts.clock.clone())?;
+        let authenticator = Arc::new(authenticator);
         let edge = Edge { entropy: parts.entropy.clone(), metrics: Metrics::register(registry) };
         let load = Load::new();
-        let handlers = Handlers::new(parts, load.clone());
-        Ok(Self {
-            handlers,
-            authenticator: Arc::new(authenticator),
-            edge,
-            load,
-            health: HealthReporter::new(),
-        })
+        let handlers = Handlers::new(parts, load.clone(), Arc::clone(&authenticator));
+        Ok(Self { handlers, authenticator, edge, load, health: HealthReporter::new() })
     }
 
     /// Says of the standard health service whether this controller should be asked. It is serving until told otherwise.
     pub fn health(&self) -> &HealthReporter {
         &self.health
+    }
+
+    /// Who knows callers by their keys.
+    pub(crate) fn authenticator(&self) -> Arc<Authenticator> {
+        Arc::clone(&self.authenticator)
     }
 
     /// Everything that is served on one port: the API, health, reflection, and `others` (agents' sessions, peers),
@@ -140,6 +142,7 @@ impl Api {
             .add_service(TasksServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(ServicesServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(ContainerInstancesServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(SecurityTokensServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(AdminServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
     }
 }

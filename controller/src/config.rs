@@ -37,6 +37,15 @@ pub struct Args {
     /// Where to serve /metrics, /healthz and /readyz [default: 127.0.0.1:7401].
     #[arg(long, env = "BERTH_OPS_LISTEN", value_name = "IP:PORT")]
     ops_listen: Option<SocketAddr>,
+    /// Where to serve the API as AWS does, over HTTP/1.1 [default: 127.0.0.1:7402].
+    #[arg(long, env = "BERTH_AWS_LISTEN", value_name = "IP:PORT")]
+    aws_listen: Option<SocketAddr>,
+    /// Serve it over TLS, with a certificate of the cluster's own authority.
+    #[arg(long)]
+    aws_tls: bool,
+    /// Other regions that requests may be signed for; their resources are those of the cluster's own region.
+    #[arg(long, env = "BERTH_AWS_REGIONS", value_delimiter = ',', value_name = "REGION")]
+    aws_regions: Vec<String>,
     /// Written with the addresses, as JSON, once they are served.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
@@ -87,6 +96,12 @@ pub struct Config {
     pub join: Vec<String>,
     /// Where to serve metrics and health.
     pub ops_listen: SocketAddr,
+    /// Where to serve the API as AWS does.
+    pub aws_listen: SocketAddr,
+    /// Serve it over TLS.
+    pub aws_tls: bool,
+    /// Other regions that requests may be signed for.
+    pub aws_regions: Vec<String>,
     /// Written once addresses are served.
     pub ready_file: Option<PathBuf>,
     /// See [`Policy::instance_lost_after`].
@@ -139,6 +154,9 @@ impl Default for Config {
             bootstrap: false,
             join: Vec::new(),
             ops_listen: SocketAddr::from(([127, 0, 0, 1], 7401)),
+            aws_listen: SocketAddr::from(([127, 0, 0, 1], 7402)),
+            aws_tls: false,
+            aws_regions: Vec::new(),
             ready_file: None,
             instance_lost_after: NonZeroDuration::from_secs(10),
             task_healthy_after: NonZeroDuration::from_secs(5),
@@ -244,6 +262,9 @@ impl Args {
             bootstrap: self.bootstrap || file.bootstrap,
             join: if self.join.is_empty() { file.join } else { self.join },
             ops_listen: self.ops_listen.unwrap_or(file.ops_listen),
+            aws_listen: self.aws_listen.unwrap_or(file.aws_listen),
+            aws_tls: self.aws_tls || file.aws_tls,
+            aws_regions: if self.aws_regions.is_empty() { file.aws_regions } else { self.aws_regions },
             ready_file: self.ready_file.or(file.ready_file),
             instance_lost_after: self.instance_lost_after.unwrap_or(file.instance_lost_after),
             task_healthy_after: self.task_healthy_after.unwrap_or(file.task_healthy_after),

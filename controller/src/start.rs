@@ -15,7 +15,7 @@ use berth_model::time::Timestamp;
 use berth_process::clock::Clock;
 use berth_process::entropy::Entropy;
 use berth_process::identity::{self, ClusterIdentity};
-use berth_process::net::{self, Connector, Listen};
+use berth_process::net::{self, Connector, Listen, Protocol};
 use berth_process::ops::{self, Readiness};
 use berth_process::shutdown::{OnError, Shutdown};
 use berth_process::tls;
@@ -26,6 +26,7 @@ use tonic::service::Routes;
 
 use crate::api::auth::{NotASealingKey, SealingKey};
 use crate::api::{self, Api};
+use crate::aws::{Endpoint, Regions};
 use crate::config::Config;
 use crate::proposer::ProposeError;
 use crate::raft::consensus::{ReadError, Setup, StartError};
@@ -142,15 +143,20 @@ pub async fn run<L: Listen>(
     let ops_listen =
         net::bind(config.ops_listen).map_err(|source| listen_error(config.ops_listen, source))?;
     let ops_address = local_address(&ops_listen, "--ops-listen")?;
+    let aws_listen =
+        net::bind(config.aws_listen).map_err(|source| listen_error(config.aws_listen, source))?;
+    let aws_address = local_address(&aws_listen, "--aws-listen")?;
     let readiness = Readiness::new();
     serve_ops(ops_listen, registry, readiness.clone(), &shutdown);
     let (routes, serving) = (parts.routes.clone(), shutdown.child());
+    serve_aws(aws_listen, parts.aws.clone(), certificate.clone().filter(|_| config.aws_tls), &serving);
     let served = serving.clone();
     serving.spawn("server", OnError::Shutdown, async move {
         net::serve(routes, listen, certificate.as_ref(), &served).await
     });
     follow_readiness(&consensus, readiness, &shutdown);
-    write_ready_file(config.ready_file.as_deref(), &address, &ops_address)?;
+    let addresses = serde_json::json!({ "grpc": address, "ops": ops_address, "aws": aws_address });
+    write_ready_file(config.ready_file.as_deref(), &addresses)?;
     let entered = tokio::select! {
         biased;
         // Cancel-safe: the token stays cancelled.
@@ -178,6 +184,7 @@ async fn end_within(time: Duration, scope: &Shutdown) {
 /// The parts of a controller around its consensus.
 struct Assembled {
     routes: Routes,
+    aws: Routes,
     sessions: Sessions,
     leases: Leases,
     context: Context,
@@ -215,6 +222,8 @@ impl Assembled {
         let others = Routes::new(PeerService::server(consensus.clone(), Arc::new(door)))
             .add_service(AgentsServer::new(sessions.clone()));
         let routes = api.routes(others)?;
+        let regions = Regions::new(&identity.region, &config.aws_regions);
+        let aws = Endpoint::new(&api, routes.clone(), regions, clock.clone(), entropy.clone()).into_routes();
         metrics::register(registry, &sessions, consensus.feed());
         let (feed, silent) = (consensus.feed().clone(), leases.clone());
         let context = Context {
@@ -227,7 +236,7 @@ impl Assembled {
                 (silent.silent(view, VOUCHED_WINDOW), silent.returned(view, VOUCHED_WINDOW))
             }),
         };
-        Ok(Self { routes, sessions, leases, context, current })
+        Ok(Self { routes, aws, sessions, leases, context, current })
     }
 
     /// Starts what only makes sense for a controller that takes part.
@@ -369,6 +378,18 @@ fn serve_ops(listen: net::TcpListen, registry: Registry, readiness: Readiness, s
     });
 }
 
+fn serve_aws(
+    listen: net::TcpListen,
+    routes: Routes,
+    certificate: Option<tls::Certificate>,
+    shutdown: &Shutdown,
+) {
+    let serving = shutdown.clone();
+    shutdown.spawn("aws", OnError::Shutdown, async move {
+        net::serve_as(Protocol::Http1, routes, listen, certificate.as_ref(), &serving).await
+    });
+}
+
 fn local_address(listen: &impl Listen, flag: &str) -> Result<String, Error> {
     let address = listen.local_addr().map_err(|source| listen_error(flag, source))?;
     Ok(address.to_string())
@@ -379,11 +400,10 @@ fn listen_error(address: impl ToString, source: io::Error) -> Error {
 }
 
 /// Says where this controller is reached, in a file that appears whole or not at all.
-fn write_ready_file(path: Option<&Path>, grpc: &str, ops: &str) -> Result<(), Error> {
+fn write_ready_file(path: Option<&Path>, addresses: &serde_json::Value) -> Result<(), Error> {
     let Some(path) = path else { return Ok(()) };
     let failed = |source| Error::ReadyFile { path: path.to_owned(), source };
-    let text = serde_json::json!({ "grpc": grpc, "ops": ops }).to_string();
     let draft = path.with_extension("tmp");
-    std::fs::write(&draft, text).map_err(failed)?;
+    std::fs::write(&draft, addresses.to_string()).map_err(failed)?;
     std::fs::rename(&draft, path).map_err(failed)
 }

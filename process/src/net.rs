@@ -21,7 +21,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use crate::tls;
 
 pub use client::{Connector, Dial};
-pub use server::{Error, serve};
+pub use server::{Error, Protocol, serve, serve_as};
 
 /// A byte stream in both directions.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}

@@ -21,11 +21,16 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use serde::{Deserialize, Serialize};
 
+use crate::net::Protocol;
+
 /// The name that every certificate of a cluster carries and every client checks.
 pub const SERVER_NAME: &str = "berth";
 
-/// HTTP/2 is all we speak over TLS.
+/// All that controllers and agents speak among themselves.
 const ALPN_H2: &[u8] = b"h2";
+
+/// What clients of the AWS API speak.
+const ALPN_HTTP1: &[u8] = b"http/1.1";
 
 /// The cluster's own certificate authority.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,7 +141,7 @@ impl fmt::Debug for Certificate {
 }
 
 /// What a server needs to accept TLS.
-pub(crate) fn server_config(certificate: &Certificate) -> Result<ServerConfig, Error> {
+pub(crate) fn server_config(certificate: &Certificate, protocol: Protocol) -> Result<ServerConfig, Error> {
     const CERTIFICATE: &str = "the server's certificate";
     const KEY: &str = "the server's key";
     let chain = parse(CERTIFICATE, &certificate.certificate_pem)?;
@@ -146,7 +151,11 @@ pub(crate) fn server_config(certificate: &Certificate) -> Result<ServerConfig, E
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
         .map_err(|source| Error::Rejected { what: CERTIFICATE, source })?;
-    config.alpn_protocols = vec![ALPN_H2.to_vec()];
+    let spoken = match protocol {
+        Protocol::Http2 => ALPN_H2,
+        Protocol::Http1 => ALPN_HTTP1,
+    };
+    config.alpn_protocols = vec![spoken.to_vec()];
     Ok(config)
 }
 
@@ -192,7 +201,7 @@ mod tests {
         let authority = Authority::generate("berth test").unwrap();
         let names = ["controller-1.example.org", "10.0.0.7", "fd00::7", "berth"].map(str::to_owned);
         let certificate = authority.issue(&names).unwrap();
-        server_config(&certificate).unwrap();
+        server_config(&certificate, Protocol::Http2).unwrap();
         client_config(&authority.certificate_pem).unwrap();
     }
 

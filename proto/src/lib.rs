@@ -13,6 +13,14 @@ pub mod ecs {
     }
 }
 
+/// The part of the STS API that says who a caller is.
+pub mod sts {
+    #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the schema documents it")]
+    pub mod v1 {
+        tonic::include_proto!("berth.sts.v1");
+    }
+}
+
 /// What controllers and agents say to each other.
 pub mod agent {
     #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the schema documents it")]

@@ -19,4 +19,4 @@ pub mod slot;
 pub mod wait;
 pub mod watchdog;
 
-pub use requirement::{require_docker, require_hosts};
+pub use requirement::{require_aws_clients, require_docker, require_hosts};

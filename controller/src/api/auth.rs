@@ -15,6 +15,7 @@ use axum::response::Response;
 use berth_model::arn::Scope;
 use berth_model::key::Role;
 use berth_process::clock::Clock;
+use berth_process::entropy::Entropy;
 use berth_process::identity::{AccessKey, ClusterIdentity};
 use berth_process::token;
 use http::HeaderMap;
@@ -26,6 +27,7 @@ use super::{Consensus, Unavailable};
 
 mod access;
 mod seal;
+pub(crate) mod session;
 mod verified;
 
 pub use seal::{NotASealingKey, SealingKey};
@@ -47,6 +49,14 @@ pub(crate) struct Authenticator {
     peer_key: AccessKey,
     clock: Clock,
     verified: Verified,
+}
+
+/// What a request is to be signed with.
+pub(crate) struct Held {
+    /// The secret.
+    pub(crate) secret: String,
+    /// Who holds it.
+    pub(crate) principal: Principal,
 }
 
 // === impl Principal ===
@@ -80,6 +90,49 @@ impl Authenticator {
         let principal = self.principal(bearer(&request.headers).map_err(Unauthenticated::from)?)?;
         request.extensions.insert(principal);
         Ok(())
+    }
+
+    /// The secret that belongs to an access key id, and to a session token if there is one.
+    pub(crate) fn credentials(
+        &self,
+        id: &str,
+        session: Option<&str>,
+        now_unix_ms: i64,
+    ) -> Result<Held, Error> {
+        let Some(token) = session else {
+            let (secret, role) = self.secret(id)?;
+            return Ok(Held { secret, principal: Principal { access_key_id: id.into(), role } });
+        };
+        let opened = session::open(&self.sealing_key, id, token);
+        let opened = opened.ok_or_else(|| Unauthenticated::UnknownKey(id.to_owned()))?;
+        if now_unix_ms >= opened.until_unix_ms {
+            return Err(Unauthenticated::SessionExpired.into());
+        }
+        // A session ends with the key that it was made with.
+        let (_, role) = self.secret(&opened.parent)?;
+        let principal = Principal { access_key_id: opened.parent.into(), role };
+        Ok(Held { secret: opened.secret, principal })
+    }
+
+    /// Credentials that act for a key until then.
+    pub(crate) fn issue_session(
+        &self,
+        parent: &str,
+        until_unix_ms: i64,
+        entropy: &Entropy,
+    ) -> session::Temporary {
+        session::issue(&self.sealing_key, parent, until_unix_ms, entropy)
+    }
+
+    fn secret(&self, id: &str) -> Result<(String, Role), Error> {
+        let view = self.consensus.view();
+        if view.cluster_id().is_empty() {
+            return Err(Unavailable("this controller has not joined its cluster yet".into()).into());
+        }
+        let key = view.access_key(id).ok_or_else(|| Unauthenticated::UnknownKey(id.to_owned()))?;
+        let secret = self.sealing_key.unseal(id, &key.sealed_secret);
+        let secret = secret.ok_or_else(|| Unauthenticated::Unreadable(id.to_owned()))?;
+        Ok((secret, key.role))
     }
 
     fn principal(&self, token: &str) -> Result<Principal, Error> {

@@ -12,7 +12,7 @@ use berth_process::telemetry;
 use tonic::{Request, Response, Status};
 use tracing::{Span, debug};
 
-use super::auth::Principal;
+use super::auth::{Authenticator, Principal};
 use super::error::{Error, Unauthenticated};
 use super::load::Load;
 use super::{Parts, ProposeError};
@@ -30,6 +30,7 @@ pub(crate) struct Handlers(Arc<Shared>);
 pub(super) struct Shared {
     pub(super) parts: Parts,
     pub(super) load: Load,
+    pub(super) authenticator: Arc<Authenticator>,
 }
 
 /// What a handler returns.
@@ -52,8 +53,8 @@ pub(super) struct Done<T> {
 
 impl Handlers {
     /// Handlers over these parts.
-    pub(super) fn new(parts: Parts, load: Load) -> Self {
-        Self(Arc::new(Shared { parts, load }))
+    pub(super) fn new(parts: Parts, load: Load, authenticator: Arc<Authenticator>) -> Self {
+        Self(Arc::new(Shared { parts, load, authenticator }))
     }
 
     /// What they share.

@@ -54,7 +54,7 @@ pub(crate) async fn edge(State(edge): State<Edge>, mut request: Request, next: N
 
 /// Whether clients call it, rather than agents or other controllers.
 pub(crate) fn is_of_clients(path: &str) -> bool {
-    path.starts_with("/berth.ecs.v1.") || path.starts_with("/berth.admin.v1.")
+    ["/berth.ecs.v1.", "/berth.sts.v1.", "/berth.admin.v1."].iter().any(|package| path.starts_with(package))
 }
 
 /// Gives an error that the gRPC library made by itself the reason that it lacks.

@@ -21,6 +21,12 @@ const DOMAIN: &str = "berth.ecs";
 /// The metadata of a ConflictException's reason that names what is in the way: ARNs, separated by commas.
 const RESOURCE_IDS: &str = "resourceIds";
 
+/// The reasons that are no exception of the model, as AWS names them.
+pub(crate) const UNKNOWN_OPERATION: &str = "UnknownOperationException";
+pub(crate) const SERIALIZATION: &str = "SerializationException";
+pub(crate) const TOO_LARGE: &str = "RequestEntityTooLargeException";
+pub(crate) const INVALID_PARAMETER: &str = Exception::InvalidParameter.name();
+
 /// What a caller is told when nobody can say whether the request was carried out.
 const UNKNOWN_RESULT: &str = "The result of this request is unknown: it may have been carried out, or may still \
      be. Describe the resource before trying again; a request with a clientToken can be repeated safely.";
@@ -57,6 +63,9 @@ pub(crate) enum Unauthenticated {
     /// The key is known, and its secret cannot be read with this controller's sealing key.
     #[error("The secret of access key {0} cannot be read: this controller has another sealing key.")]
     Unreadable(String),
+    /// The temporary credentials are no longer valid.
+    #[error("The security token included in the request is expired")]
+    SessionExpired,
     /// The token is not valid.
     #[error("The request was refused: {0}.")]
     Token(#[from] token::Error),
@@ -126,7 +135,9 @@ fn unauthenticated(reason: &Unauthenticated) -> Status {
         Unauthenticated::Token(token::Error::Signature | token::Error::Early { .. }) => {
             "InvalidSignatureException"
         }
-        Unauthenticated::Token(token::Error::Expired { .. }) => "ExpiredTokenException",
+        Unauthenticated::Token(token::Error::Expired { .. }) | Unauthenticated::SessionExpired => {
+            "ExpiredTokenException"
+        }
         Unauthenticated::UnknownKey(_) => "UnrecognizedClientException",
         Unauthenticated::Unreadable(_) => return status(Code::Internal, Exception::Server.name(), reason),
     };
@@ -191,14 +202,45 @@ pub(crate) fn lagged() -> Status {
 /// The reason to add to an error that the gRPC library made by itself, which names none.
 pub(crate) fn with_reason(bare: &Status) -> Status {
     let (reason, message) = match bare.code() {
-        Code::Unimplemented => ("UnknownOperationException", "The operation is not known."),
+        Code::Unimplemented => (UNKNOWN_OPERATION, "The operation is not known."),
         Code::OutOfRange => (Exception::InvalidParameter.name(), bare.message()),
         // What the library calls internal is a message that it could not read.
-        Code::Internal => ("SerializationException", bare.message()),
+        Code::Internal => (SERIALIZATION, bare.message()),
         _ => (Exception::Server.name(), bare.message()),
     };
-    let code = if reason == "SerializationException" { Code::InvalidArgument } else { bare.code() };
+    let code = if reason == SERIALIZATION { Code::InvalidArgument } else { bare.code() };
     status(code, reason, message)
+}
+
+/// What a status says to a client that is told exceptions by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// The exception, as AWS names it.
+    pub(crate) name: String,
+    /// For people.
+    pub(crate) message: String,
+    /// ARNs of what is in the way.
+    pub(crate) resource_ids: Vec<String>,
+}
+
+/// The exception in a status.
+pub(crate) fn refused_of(status: &Status) -> Refused {
+    let reason = status.get_details_error_info();
+    let ids = reason.as_ref().and_then(|reason| reason.metadata.get(RESOURCE_IDS));
+    Refused {
+        resource_ids: ids.map(|ids| ids.split(',').map(str::to_owned).collect()).unwrap_or_default(),
+        name: reason.map_or_else(|| Exception::Server.name().to_owned(), |reason| reason.reason),
+        message: status.message().to_owned(),
+    }
+}
+
+/// The HTTP status of an exception: ECS answers 400 to whatever is the caller's doing.
+pub(crate) fn http_status(reason: &str) -> http::StatusCode {
+    match reason {
+        TOO_LARGE => http::StatusCode::PAYLOAD_TOO_LARGE,
+        name if name == Exception::Server.name() => http::StatusCode::INTERNAL_SERVER_ERROR,
+        _ => http::StatusCode::BAD_REQUEST,
+    }
 }
 
 /// Turning what the model refuses into what a handler returns.

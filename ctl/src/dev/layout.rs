@@ -59,7 +59,11 @@ pub(super) fn new_state(wanted: &Wanted, host: Host, mut free_port: impl FnMut(u
     let mut members = Vec::new();
     let mut port = DEFAULT_PORT;
     for number in 1..=controllers {
-        let kind = Kind::Controller { port: free_port(port), ops_port: free_port(port + 1) };
+        let kind = Kind::Controller {
+            port: free_port(port),
+            ops_port: free_port(port + 1),
+            aws_port: free_port(port + 2),
+        };
         members.push(Member { name: format!("controller-{number}"), kind, pid: None });
         port += PORT_STEP;
     }
@@ -128,11 +132,12 @@ pub(super) fn command(state: &State, member: &Member, dir: &Path) -> (&'static s
     };
     let mut pairs: Vec<(&str, String)> = Vec::new();
     match &member.kind {
-        Kind::Controller { port, ops_port } => {
+        Kind::Controller { port, ops_port, aws_port } => {
             let address = format!("127.0.0.1:{port}");
             pairs.push(("--listen", address.clone()));
             pairs.push(("--advertise", address.clone()));
             pairs.push(("--ops-listen", format!("127.0.0.1:{ops_port}")));
+            pairs.push(("--aws-listen", format!("127.0.0.1:{aws_port}")));
             let endpoints = state.endpoints();
             let mut arguments = common(CONTROLLER_FILE);
             if endpoints.first() == Some(&address) {
@@ -209,7 +214,7 @@ mod tests {
             line(0),
             "berth-controller --identity /d/controller.json --data-dir /d/controller-1 --ready-file \
              /d/controller-1.ready.json --bootstrap --listen 127.0.0.1:7400 --advertise 127.0.0.1:7400 \
-             --ops-listen 127.0.0.1:7401"
+             --ops-listen 127.0.0.1:7401 --aws-listen 127.0.0.1:7402"
         );
         assert!(line(1).ends_with("--join 127.0.0.1:7400,127.0.0.1:7420"), "{}", line(1));
         assert_eq!(

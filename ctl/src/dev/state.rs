@@ -42,7 +42,13 @@ pub(crate) struct Member {
 #[serde(rename_all = "camelCase", tag = "kind")]
 pub(crate) enum Kind {
     #[serde(rename_all = "camelCase")]
-    Controller { port: u16, ops_port: u16 },
+    Controller {
+        port: u16,
+        ops_port: u16,
+        /// Where it serves the API as AWS does; 0 is any free one, of a cluster from before there was one.
+        #[serde(default)]
+        aws_port: u16,
+    },
     #[serde(rename_all = "camelCase")]
     Agent { zone: String, cpu_units: u64, memory_mib: u64 },
 }

@@ -1,4 +1,4 @@
-//! The gRPC server: one accept loop, one task per connection.
+//! The servers: gRPC over HTTP/2, and HTTP/1.1 for clients that speak it. One accept loop, one task per connection.
 //!
 //! It is not tonic's own, for three reasons: a slow TLS handshake must not hold up the others, every connection is
 //! a task that the drain knows, and a shutdown must end streams that would never end by themselves, as the
@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use http::Request;
 use hyper::body::Incoming;
-use hyper::server::conn::http2::Builder;
+use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
@@ -60,26 +61,52 @@ const GRACE: Duration = Duration::from_secs(2);
 /// When accepting fails (out of file descriptors), trying again at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// A client that has not sent the headers of its next request after this is somebody who does not mean to.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What is spoken on a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/2 from the first byte, as gRPC wants it.
+    Http2,
+    /// HTTP/1.1, as the AWS clients speak it.
+    Http1,
+}
+
 /// What all connections share.
 struct Server {
     routes: Routes,
+    protocol: Protocol,
     tls: Option<TlsAcceptor>,
     local_addr: SocketAddr,
     shutdown: Shutdown,
 }
 
+/// Serves `routes` for gRPC on `listen` until `shutdown`; see [`serve_as`].
+pub async fn serve(
+    routes: Routes,
+    listen: impl Listen,
+    tls: Option<&tls::Certificate>,
+    shutdown: &Shutdown,
+) -> Result<(), Error> {
+    serve_as(Protocol::Http2, routes, listen, tls, shutdown).await
+}
+
 /// Serves `routes` on `listen` until `shutdown`: then no more connections are accepted, running calls get a
 /// moment to finish, and the streams that are left are ended. Returns when accepting ended; the connections are
 /// tasks of `shutdown`, and its drain waits for them.
-pub async fn serve(
+pub async fn serve_as(
+    protocol: Protocol,
     routes: Routes,
     mut listen: impl Listen,
     tls: Option<&tls::Certificate>,
     shutdown: &Shutdown,
 ) -> Result<(), Error> {
-    let tls = tls.map(tls::server_config).transpose().map_err(Error::Tls)?;
+    let tls =
+        tls.map(|certificate| tls::server_config(certificate, protocol)).transpose().map_err(Error::Tls)?;
     let server = Arc::new(Server {
         routes: routes.prepare(),
+        protocol,
         tls: tls.map(|config| TlsAcceptor::from(Arc::new(config))),
         local_addr: listen.local_addr().map_err(Error::LocalAddress)?,
         shutdown: shutdown.clone(),
@@ -154,8 +181,18 @@ impl Server {
             request.extensions_mut().insert(addresses.clone());
             request
         });
-        let mut connection =
-            pin!(http2().serve_connection(TokioIo::new(io), TowerToHyperService::new(service)));
+        let (io, service) = (TokioIo::new(io), TowerToHyperService::new(service));
+        match self.protocol {
+            Protocol::Http2 => self.run(http2().serve_connection(io, service)).await,
+            Protocol::Http1 => self.run(http1().serve_connection(io, service)).await,
+        }
+    }
+
+    async fn run(
+        &self,
+        connection: impl GracefulConnection<Error = hyper::Error>,
+    ) -> Result<(), hyper::Error> {
+        let mut connection = pin!(connection);
         tokio::select! {
             biased;
             // Cancel-safe: it is polled in place, and goes on below.
@@ -169,8 +206,14 @@ impl Server {
     }
 }
 
-fn http2() -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+fn http1() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).half_close(true);
+    builder
+}
+
+fn http2() -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
         .initial_stream_window_size(STREAM_WINDOW_BYTES)

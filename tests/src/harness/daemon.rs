@@ -101,6 +101,13 @@ impl Daemon {
         anonymous.split_whitespace().next()?.parse().ok()
     }
 
+    /// An address that its ready file names.
+    #[must_use]
+    pub fn served(&self, what: &str) -> Option<String> {
+        let ready: Value = serde_json::from_str(&std::fs::read_to_string(&self.ready_file).ok()?).ok()?;
+        ready[what].as_str().map(str::to_owned)
+    }
+
     /// Everything it has logged, over all its runs.
     #[must_use]
     pub fn log(&self) -> String {

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use berth_process::identity::AdminIdentity;
+use berth_process::identity::{AccessKey, AdminIdentity};
 use serde_json::Value;
 use tokio::sync::MutexGuard;
 
@@ -101,6 +101,22 @@ impl Fleet {
     pub fn api(&self) -> Api {
         let up = self.controllers.iter().find(|seat| seat.is_reachable());
         Api::at(&up.expect("a test keeps one controller").address, &self.identity)
+    }
+
+    /// Where the first controller serves the API as AWS does (`host:port`).
+    ///
+    /// # Panics
+    /// When it was never ready.
+    #[must_use]
+    pub fn aws_address(&self) -> String {
+        let served = self.controllers[0].daemon.served("aws");
+        served.expect("a controller that was brought up serves it")
+    }
+
+    /// The administrator's key.
+    #[must_use]
+    pub fn admin_key(&self) -> &AccessKey {
+        &self.identity.admin_key
     }
 
     /// The API at one controller.

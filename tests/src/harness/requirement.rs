@@ -23,6 +23,17 @@ pub fn require_hosts() -> bool {
     }) && require_docker()
 }
 
+/// The Python that has the AWS clients of `tests/api/clients/requirements.txt`. They are installed when they are missing.
+pub fn require_aws_clients() -> Option<PathBuf> {
+    static PYTHON: std::sync::OnceLock<Option<PathBuf>> = std::sync::OnceLock::new();
+    let python = PYTHON.get_or_init(|| {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/aws-clients.sh");
+        let folder = output(&mut Command::new(script)).ok()?;
+        Some(PathBuf::from(folder.trim()).join("bin/python"))
+    });
+    met("the AWS clients (`make setup`)", || python.is_some()).then(|| python.clone())?
+}
+
 fn met(what: &str, check: impl FnOnce() -> bool) -> bool {
     if check() {
         return true;

@@ -181,6 +181,8 @@ impl Builder {
             address.clone(),
             "--ops-listen".to_owned(),
             "127.0.0.1:0".to_owned(),
+            "--aws-listen".to_owned(),
+            "127.0.0.1:0".to_owned(),
         ];
         if number == 0 {
             arguments.push("--bootstrap".to_owned());

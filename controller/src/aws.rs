@@ -1,0 +1,119 @@
+//! The API as AWS serves it, for clients that were written for AWS.
+//!
+//! ```text
+//! HTTP/1.1 ► body (limit) ► signature ► unpack ► codec: read ► the API's routes, in-process ► codec: write
+//! ```
+//!
+//! Every controller serves it on a port of its own. Handlers, authorisation, limits and traces are those of the gRPC
+//! wire: the message goes through [`crate::api`]'s routes with its principal already in it. What is here knows how a
+//! request is signed, named and spelled, and nothing of what it means.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use berth_process::clock::Clock;
+use berth_process::entropy::Entropy;
+use tonic::service::Routes;
+use tracing::{debug, warn};
+
+mod body;
+mod call;
+mod codec;
+mod fault;
+pub mod json;
+mod query;
+mod region;
+pub mod schema;
+pub mod sigv4;
+pub mod target;
+
+use codec::{Codec, Response};
+use fault::Fault;
+pub use region::Regions;
+use sigv4::{Authorization, Refusal, SESSION_TOKEN};
+
+use crate::api::Api;
+use crate::api::auth::{Authenticator, Principal};
+use crate::api::edge::RequestId;
+use crate::api::error::{Error, IntoStatus, Unauthenticated};
+
+/// What the endpoint is made of.
+pub struct Endpoint {
+    routes: Routes,
+    authenticator: Arc<Authenticator>,
+    regions: Regions,
+    clock: Clock,
+    entropy: Entropy,
+}
+
+// === impl Endpoint ===
+
+impl Endpoint {
+    /// An endpoint in front of `routes`, which are those of `api`.
+    pub fn new(api: &Api, routes: Routes, regions: Regions, clock: Clock, entropy: Entropy) -> Self {
+        codec::warm_up();
+        Self { routes, authenticator: api.authenticator(), regions, clock, entropy }
+    }
+
+    /// What to serve.
+    pub fn into_routes(self) -> Routes {
+        Routes::from(Router::new().fallback(serve).with_state(Arc::new(self)))
+    }
+
+    async fn answer(&self, codec: Codec, request: Request, id: &RequestId) -> Result<Response, Fault> {
+        let (request, body) = request.into_parts();
+        let body = body::collect(body).await?;
+        let authorization = Authorization::of(&request.headers)?;
+        let principal = self.principal(&authorization, &request, &body)?;
+        let body = body::unpack(&request.headers, body)?;
+        let found = codec.operation(&request, &body);
+        let (service, operation) = found.ok_or_else(Fault::unknown_operation)?;
+        self.regions.check(&authorization, service)?;
+        let message = codec.read(operation, &body)?;
+        let caller = (principal, id.clone());
+        let answer = call::call(&self.routes, operation, &message, caller, &request.headers).await?;
+        codec.answer(service, operation, &answer, id)
+    }
+
+    /// Who signed the request.
+    fn principal(
+        &self,
+        authorization: &Authorization<'_>,
+        request: &http::request::Parts,
+        body: &[u8],
+    ) -> Result<Principal, Fault> {
+        let token = request.headers.get(SESSION_TOKEN).map(|token| token.to_str());
+        let token = token.transpose().map_err(|_| Refusal::Unrecognized)?;
+        let now_unix_ms = self.clock.unix_ms();
+        let held = self.authenticator.credentials(authorization.access_key_id, token, now_unix_ms);
+        let held = held.map_err(not_held)?;
+        authorization.verify(request, body, &held.secret, now_unix_ms)?;
+        Ok(held.principal)
+    }
+}
+
+/// AWS's own words for keys that nobody knows.
+fn not_held(error: Error) -> Fault {
+    match error {
+        Error::Unauthenticated(Unauthenticated::UnknownKey(_)) => Refusal::Unrecognized.into(),
+        Error::Unauthenticated(Unauthenticated::SessionExpired) => Refusal::Expired.into(),
+        other => Fault::from(&other.into_status()),
+    }
+}
+
+async fn serve(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {
+    let id = RequestId::new(endpoint.entropy.u128());
+    let codec = Codec::of(request.headers());
+    match endpoint.answer(codec, request, &id).await {
+        Ok(response) => response,
+        Err(fault) => {
+            if fault.status().is_server_error() {
+                warn!(request_id = %id, exception = fault.name, error = fault.message, "a call was not answered");
+            } else {
+                debug!(request_id = %id, exception = fault.name, error = fault.message, "a call was refused");
+            }
+            codec.fault(&fault, &id)
+        }
+    }
+}

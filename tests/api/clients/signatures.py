@@ -1,0 +1,102 @@
+"""What is not signed as it should be is refused as AWS refuses it, and never reaches a handler."""
+
+import datetime
+import gzip
+import json
+import os
+import urllib.error
+import urllib.request
+
+import boto3
+import botocore.auth
+import botocore.awsrequest
+import botocore.credentials
+
+from berth import client, refused
+
+ENDPOINT = os.environ["AWS_ENDPOINT_URL"]
+KEY, SECRET = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
+TARGET = "AmazonEC2ContainerServiceV20141113."
+
+
+def request(operation="ListClusters", body=b"{}", headers=None):
+    named = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": TARGET + operation}
+    return botocore.awsrequest.AWSRequest("POST", ENDPOINT + "/", headers={**named, **(headers or {})}, data=body)
+
+
+def sign(made, key=KEY, secret=SECRET, token=None, service="ecs", region="us-east-1"):
+    credentials = botocore.credentials.Credentials(key, secret, token)
+    botocore.auth.SigV4Auth(credentials, service, region).add_auth(made)
+    return made
+
+
+def send(made):
+    """The status, the headers and the document of the reply."""
+    sent = urllib.request.Request(ENDPOINT + "/", made.data, dict(made.headers.items()), method="POST")
+    try:
+        with urllib.request.urlopen(sent) as reply:
+            return reply.status, dict(reply.headers), reply.read()
+    except urllib.error.HTTPError as error:
+        return error.code, dict(error.headers), error.read()
+
+
+def exception(made):
+    status, _, body = send(made)
+    assert status == 400, (status, body)
+    return json.loads(body)["__type"]
+
+
+assert send(sign(request()))[0] == 200
+assert exception(request()) == "MissingAuthenticationTokenException"
+assert exception(sign(request(), secret="wrong")) == "InvalidSignatureException"
+assert exception(sign(request(), key="BKNOBODY")) == "UnrecognizedClientException"
+assert exception(sign(request(), token="nonsense")) == "UnrecognizedClientException"
+assert exception(sign(request(), service="s3")) == "InvalidSignatureException"
+assert exception(sign(request(), region="eu-central-9")) == "InvalidSignatureException"
+assert exception(sign(request("ListPlanets"))) == "UnknownOperationException"
+assert exception(sign(request(headers={"X-Amz-Target": "Logs_20140328.PutLogEvents"}))) == "UnknownOperationException"
+assert exception(sign(request(body=b"{"))) == "SerializationException"
+assert exception(sign(request("RunTask", b'{"taskDefinition": 1}'))) == "SerializationException"
+
+altered = sign(request())
+altered.headers.replace_header("X-Amz-Target", TARGET + "DeleteCluster")
+assert exception(altered) == "InvalidSignatureException"
+altered = sign(request())
+altered.data = b'{"maxResults": 1}'
+assert exception(altered) == "InvalidSignatureException"
+
+# A copy is as good as the original for as long as its date is, and no longer.
+copied = sign(request())
+assert [send(copied)[0] for _ in range(3)] == [200, 200, 200]
+past = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=6)
+late = request()
+late.context["timestamp"] = past.strftime("%Y%m%dT%H%M%SZ")
+late.headers["X-Amz-Date"] = late.context["timestamp"]
+signer = botocore.auth.SigV4Auth(botocore.credentials.Credentials(KEY, SECRET), "ecs", "us-east-1")
+to_sign = signer.string_to_sign(late, signer.canonical_request(late))
+signer._inject_signature_to_request(late, signer.signature(to_sign, late))
+status, _, body = send(late)
+assert (status, json.loads(body)["__type"]) == (400, "InvalidSignatureException"), body
+assert json.loads(body)["message"].startswith("Signature expired: "), body
+
+packed = request(body=gzip.compress(b'{"maxResults": 1}'), headers={"Content-Encoding": "gzip"})
+assert send(sign(packed))[0] == 200
+bomb = request(body=gzip.compress(b" " * (8 << 20)), headers={"Content-Encoding": "gzip"})
+assert send(sign(bomb))[0] == 413
+assert exception(sign(request(body=b"no gzip", headers={"Content-Encoding": "gzip"}))) == "SerializationException"
+
+status, headers, body = send(sign(request("DescribeServices", b'{"cluster": "nowhere", "services": ["a"]}')))
+assert (status, json.loads(body)) == (400, {"__type": "ClusterNotFoundException", "message": "Cluster not found."})
+assert headers["x-amzn-errortype"] == "ClusterNotFoundException" and len(headers["x-amzn-requestid"]) == 36
+
+# Credentials that end, made by STS.
+temporary = client("sts").get_session_token(DurationSeconds=900)["Credentials"]
+held = boto3.session.Session(
+    temporary["AccessKeyId"], temporary["SecretAccessKey"], temporary["SessionToken"], "us-east-1"
+)
+assert held.client("ecs").list_clusters()["clusterArns"]
+assert held.client("sts").get_caller_identity()["UserId"] == KEY
+without = boto3.session.Session(temporary["AccessKeyId"], temporary["SecretAccessKey"], None, "us-east-1")
+refused("UnrecognizedClientException", without.client("ecs").list_clusters)
+refused("InvalidClientTokenId", without.client("sts").get_caller_identity)
+refused("ValidationError", client("sts").get_session_token, DurationSeconds=899)

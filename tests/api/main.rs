@@ -1,0 +1,40 @@
+//! The API as AWS serves it, called by the clients that people have: boto3 and the AWS CLI, unmodified.
+//!
+//! What is asked of each client is in `clients/`, as a program of the client's own language that ends well or says what
+//! is wrong. Agents are simulated: what runs inside a container is for the end-to-end tests.
+#![forbid(unsafe_code)]
+
+mod clients;
+
+use berth_tests::harness::fleet::Fleet;
+use berth_tests::harness::require_aws_clients;
+
+use clients::Clients;
+
+/// One controller and its agents, without containers.
+async fn fleet() -> Fleet {
+    Fleet::builder().controllers(1).simulated().controller_flag("--task-healthy-after 1s").start().await
+}
+
+/// Runs one program of `clients/` against a fleet of its own.
+async fn run(program: &str) {
+    let Some(python) = require_aws_clients() else { return };
+    let fleet = fleet().await;
+    Clients::new(&python, &fleet).run(program).await;
+    fleet.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn boto3_leads_a_service_through_its_life() {
+    run("life.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_signed_right_reaches_no_handler() {
+    run("signatures.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_aws_cli_does_what_its_manual_says() {
+    run("cli.py").await;
+}
