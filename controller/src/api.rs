@@ -22,8 +22,10 @@ use berth_proto::DESCRIPTOR_SET;
 use berth_proto::admin::v1::admin_server::AdminServer;
 use berth_proto::ecs::v1::clusters_server::ClustersServer;
 use berth_proto::ecs::v1::container_instances_server::ContainerInstancesServer;
+use berth_proto::ecs::v1::service_deployments_server::ServiceDeploymentsServer;
 use berth_proto::ecs::v1::services_server::ServicesServer;
 use berth_proto::ecs::v1::task_definitions_server::TaskDefinitionsServer;
+use berth_proto::ecs::v1::task_sets_server::TaskSetsServer;
 use berth_proto::ecs::v1::tasks_server::TasksServer;
 use prometheus_client::registry::Registry;
 use tonic::service::Routes;
@@ -42,8 +44,10 @@ mod load;
 mod metrics;
 mod render;
 mod service;
+mod service_deployment;
 mod task;
 mod task_definition;
+mod task_set;
 mod trace;
 
 use auth::{Authenticator, NotASealingKey};
@@ -139,6 +143,8 @@ impl Api {
             .add_service(TaskDefinitionsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(TasksServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(ServicesServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(ServiceDeploymentsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(TaskSetsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(ContainerInstancesServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(AdminServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
     }

@@ -14,11 +14,20 @@ use crate::id::{ClusterName, DeploymentId, Generation, InstanceId, ServiceKey, T
 use crate::key::AccessKey;
 use crate::placement::PlacementRules;
 use crate::resource::Shortage;
+use crate::service::rollout::NewRecord;
+use crate::service::settings::DeploymentSettings;
 use crate::service::{DeploymentBounds, Rollout, Service};
 use crate::task::{Observed, StopCode, Task};
 use crate::task_definition::TaskDefinition;
 use crate::time::Timestamp;
 use crate::wire::Wire;
+
+mod rollout;
+
+pub use rollout::{
+    ChangeTaskSets, ContinueServiceDeployment, RecordHook, RollBackService, RolloutStep,
+    StopServiceDeployment, TaskSetChange,
+};
 
 /// A command on its way through the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -93,6 +102,16 @@ pub enum Command {
     },
     /// Forgets what is over and was kept long enough. From the reaper.
     Forget(Forget),
+    /// Stops a service deployment.
+    StopServiceDeployment(StopServiceDeployment),
+    /// Decides for a hook that waits for it.
+    ContinueServiceDeployment(ContinueServiceDeployment),
+    /// Records what a webhook answered.
+    RecordHook(RecordHook),
+    /// Deploys an earlier revision of a service again.
+    RollBackService(Box<RollBackService>),
+    /// Changes the task sets of a service.
+    ChangeTaskSets(Box<ChangeTaskSets>),
 }
 
 /// What a new deployment is born with.
@@ -123,15 +142,21 @@ pub struct ServiceUpdate {
     pub spec: Option<Wire<berth_proto::ecs::v1::Service>>,
     /// Starts a deployment.
     pub deployment: Option<NewDeployment>,
+    /// How the service is deployed.
+    #[serde(default)]
+    pub settings: Option<DeploymentSettings>,
 }
 
 /// A deployment to start.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NewDeployment {
     /// Its id.
     pub id: DeploymentId,
     /// What its tasks run.
     pub task_definition: TaskDefinitionKey,
+    /// The service deployment that rolls it out.
+    #[serde(default)]
+    pub record: Option<NewRecord>,
 }
 
 /// What the service planner found.
@@ -151,6 +176,9 @@ pub struct AdvanceService {
     pub retire: bool,
     /// Texts of events to record. One that repeats the newest of its kind is dropped.
     pub events: Vec<String>,
+    /// How its service deployment goes, in this order.
+    #[serde(default)]
+    pub steps: Vec<RolloutStep>,
 }
 
 /// Tasks to start.

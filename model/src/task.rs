@@ -3,6 +3,7 @@
 //! `desired` and `stop` are intent, written by planners and API calls. `observed` is written only by reports of the
 //! agent. Not having heard of a task is not the same as its being stopped.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use berth_proto::ecs::v1 as pb;
@@ -55,6 +56,12 @@ pub struct Task {
     pub observed: Observed,
     /// Counts up with every change.
     pub version: u64,
+    /// The digests that its containers' images have to have, by container: those of its service revision.
+    #[serde(default)]
+    pub images: Option<Arc<BTreeMap<String, String>>>,
+    /// When the planner found that it fails its health checks; forgotten once it passes them.
+    #[serde(default)]
+    pub unhealthy_at: Option<Timestamp>,
 }
 
 /// Who wants a task.
@@ -69,6 +76,11 @@ pub enum Owner {
     },
     /// Whoever called RunTask or StartTask.
     Standalone,
+    /// A service deployment that waits for it.
+    Hook {
+        /// The service, in the task's cluster.
+        service: ServiceName,
+    },
 }
 
 /// Whether a task should run.
@@ -156,6 +168,9 @@ pub struct ContainerObservation {
     pub bindings: Vec<PortBinding>,
     /// Its own health check's verdict.
     pub health: Health,
+    /// What it wrote last, once it ended other than it should.
+    #[serde(default)]
+    pub last_log_lines: Vec<String>,
 }
 
 /// A port of a container on its host.
@@ -244,7 +259,17 @@ impl Task {
             Owner::Service { name, .. } => {
                 Some(ServiceKey { cluster: self.cluster.clone(), name: name.clone() })
             }
-            Owner::Standalone => None,
+            Owner::Standalone | Owner::Hook { .. } => None,
+        }
+    }
+
+    /// The service of which a deployment waits for it.
+    pub fn awaited_by(&self) -> Option<ServiceKey> {
+        match &self.owner {
+            Owner::Hook { service } => {
+                Some(ServiceKey { cluster: self.cluster.clone(), name: service.clone() })
+            }
+            Owner::Service { .. } | Owner::Standalone => None,
         }
     }
 
@@ -252,7 +277,7 @@ impl Task {
     pub fn deployment(&self) -> Option<DeploymentId> {
         match &self.owner {
             Owner::Service { deployment, .. } => Some(*deployment),
-            Owner::Standalone => None,
+            Owner::Standalone | Owner::Hook { .. } => None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Services: what may be asked of them.
 //!
-//! What a service cannot be given yet (load balancers, DAEMON scheduling, circuit breakers, …) is refused, never left
+//! What a service cannot be given yet (load balancers, DAEMON scheduling, …) is refused, never left
 //! out without a word: a service that quietly lacks half of what it was asked for is worse than none.
 
 use std::sync::Arc;
@@ -22,6 +22,7 @@ pub use update::update;
 
 mod create;
 mod deployment;
+mod hook;
 mod unsupported;
 mod update;
 

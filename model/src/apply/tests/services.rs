@@ -55,6 +55,7 @@ fn a_later_service_of_the_same_name_refuses_what_was_decided_for_the_earlier() {
         steady: false,
         retire: true,
         events: Vec::new(),
+        steps: Vec::new(),
     };
     machine.must(Command::AdvanceService(retire));
     machine.create(&service("web", 1, &definition("web", 1, 1, 1).key));
@@ -76,7 +77,9 @@ fn a_deployment_id_is_used_once() {
         deployment: Some(NewDeployment {
             id: DeploymentId::new(1),
             task_definition: definition("web", 1, 1, 1).key,
+            record: None,
         }),
+        settings: None,
     };
     let reply = machine.apply(Command::UpdateService(Box::new(update)));
     assert!(matches!(reply, Err(Rejection::Malformed(_))), "{reply:?}");

@@ -54,6 +54,8 @@ impl Template {
         now: Timestamp,
     ) -> Self {
         let needs = definition.facts.requirements();
+        let revision = service.records.revisions.get(&deployment.id);
+        let images = revision.map(|revision| &revision.images).filter(|images| !images.is_empty());
         let task = Task {
             id: crate::id::TaskId::new(0),
             cluster: service.key.cluster.clone(),
@@ -73,8 +75,15 @@ impl Template {
             stop: None,
             observed: Observed::default(),
             version: 1,
+            images: images.cloned().map(Arc::new),
+            unhealthy_at: None,
         };
         Self { task, needs }
+    }
+
+    /// The task, on no instance yet.
+    pub(super) fn into_task(self) -> Task {
+        self.task
     }
 
     fn task(&self, ids: &mut Ids, instance: InstanceId) -> Task {

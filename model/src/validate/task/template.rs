@@ -147,6 +147,8 @@ impl Template<'_> {
             stop: None,
             observed: Observed::default(),
             version: 1,
+            images: None,
+            unhealthy_at: None,
         }
     }
 }
