@@ -274,7 +274,12 @@ impl Loop {
                 self.operations.push(self.operator.inspect_kill(runtime_id, at_ms))
             }
             Event::Exited { runtime_id, exit_code, at_ms } => {
-                self.exited(&runtime_id, &Exit::with_code(exit_code, at_ms));
+                let exit = Exit::with_code(exit_code, at_ms);
+                if exit_code != 0 && self.is_unasked(&runtime_id) {
+                    self.operations.push(self.operator.read_last_words(runtime_id, exit));
+                } else {
+                    self.exited(&runtime_id, &exit);
+                }
             }
             Event::Health { runtime_id, health } => {
                 if let Some((id, at)) = self.by_runtime_id.get(&runtime_id).cloned() {
@@ -282,6 +287,12 @@ impl Loop {
                 }
             }
         }
+    }
+
+    /// Whether nobody asked this container to end.
+    fn is_unasked(&self, runtime_id: &str) -> bool {
+        let task = self.by_runtime_id.get(runtime_id).and_then(|(id, _)| self.tasks.get(id));
+        task.is_some_and(|task| !task.is_stopping())
     }
 
     fn exited(&mut self, runtime_id: &str, exit: &Exit) {

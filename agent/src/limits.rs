@@ -26,6 +26,12 @@ pub const LOG_STREAMS: usize = 32;
 pub const LOG_CHUNK_BYTES: usize = 64 << 10;
 /// Length of a container's reason in a report; the rest is cut.
 pub const REASON_BYTES: usize = 1_024;
+/// Lines that a container wrote last, in the report of its failure, and bytes of each; the rest is cut.
+pub const LAST_LOG_LINES: u32 = 10;
+/// See [`LAST_LOG_LINES`].
+pub const LAST_LOG_LINE_BYTES: usize = 256;
+/// How long the report of a failure waits for them.
+pub const LAST_LOG_LINES_TIMEOUT: Duration = Duration::from_secs(2);
 /// Images whose last pull is remembered in memory, successes and failures each; more are pulled as if for the first time.
 pub const REMEMBERED_PULLS: usize = 256;
 

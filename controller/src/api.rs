@@ -22,8 +22,10 @@ use berth_proto::DESCRIPTOR_SET;
 use berth_proto::admin::v1::admin_server::AdminServer;
 use berth_proto::ecs::v1::clusters_server::ClustersServer;
 use berth_proto::ecs::v1::container_instances_server::ContainerInstancesServer;
+use berth_proto::ecs::v1::service_deployments_server::ServiceDeploymentsServer;
 use berth_proto::ecs::v1::services_server::ServicesServer;
 use berth_proto::ecs::v1::task_definitions_server::TaskDefinitionsServer;
+use berth_proto::ecs::v1::task_sets_server::TaskSetsServer;
 use berth_proto::ecs::v1::tasks_server::TasksServer;
 use berth_proto::sts::v1::security_tokens_server::SecurityTokensServer;
 use prometheus_client::registry::Registry;
@@ -43,9 +45,11 @@ mod load;
 mod metrics;
 mod render;
 mod service;
+mod service_deployment;
 mod sts;
 mod task;
 mod task_definition;
+mod task_set;
 mod trace;
 
 use auth::{Authenticator, NotASealingKey};
@@ -141,6 +145,8 @@ impl Api {
             .add_service(TaskDefinitionsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(TasksServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(ServicesServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(ServiceDeploymentsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(TaskSetsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(ContainerInstancesServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(SecurityTokensServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(AdminServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))

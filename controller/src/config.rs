@@ -55,7 +55,7 @@ pub struct Args {
     /// How long a task without a health check has to run before it counts as healthy [default: 5s].
     #[arg(long, value_name = "DURATION")]
     task_healthy_after: Option<NonZeroDuration>,
-    /// How long stopped tasks stay describable [default: 1h].
+    /// How long stopped tasks and their last log lines stay describable [default: 7d].
     #[arg(long, value_name = "DURATION")]
     stopped_task_retention: Option<NonZeroDuration>,
     /// Entries of the log between two snapshots [default: 20000].
@@ -160,7 +160,7 @@ impl Default for Config {
             ready_file: None,
             instance_lost_after: NonZeroDuration::from_secs(10),
             task_healthy_after: NonZeroDuration::from_secs(5),
-            stopped_task_retention: NonZeroDuration::from_secs(3600),
+            stopped_task_retention: NonZeroDuration::from_secs(7 * 24 * 3600),
             snapshot_entries: 20_000,
             log: "info,openraft=warn".into(),
             log_json: false,

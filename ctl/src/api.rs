@@ -6,7 +6,7 @@ use berth_proto::ecs::v1::{
     DescribeClustersRequest, DescribeClustersResponse, DescribeContainerInstancesRequest,
     DescribeContainerInstancesResponse, DescribeServicesRequest, DescribeServicesResponse,
     DescribeTasksRequest, DescribeTasksResponse, DesiredStatus, Failure as Missing, ListAttributesRequest,
-    ListClustersRequest, ListContainerInstancesRequest, ListServicesRequest,
+    ListClustersRequest, ListContainerInstancesRequest, ListServiceDeploymentsRequest, ListServicesRequest,
     ListTaskDefinitionFamiliesRequest, ListTaskDefinitionsRequest, ListTasksRequest,
 };
 
@@ -47,6 +47,7 @@ paged! {
     ListClustersRequest.cluster_arns: String;
     ListServicesRequest.service_arns: String;
     ListTasksRequest.task_arns: String;
+    ListServiceDeploymentsRequest.service_deployments: berth_proto::ecs::v1::ServiceDeploymentBrief;
     ListContainerInstancesRequest.container_instance_arns: String;
     ListTaskDefinitionsRequest.task_definition_arns: String;
     ListTaskDefinitionFamiliesRequest.families: String;

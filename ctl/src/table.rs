@@ -86,10 +86,29 @@ impl Tone {
     /// The tone of a status of a task, service, deployment, instance or cluster.
     pub(crate) fn of_status(status: &str) -> Self {
         match status {
-            "RUNNING" | "ACTIVE" | "HEALTHY" | "COMPLETED" | "PRIMARY" | "yes" | "running" => Self::Good,
-            "PROVISIONING" | "PENDING" | "ACTIVATING" | "DEACTIVATING" | "STOPPING" | "DEPROVISIONING"
-            | "DRAINING" | "IN_PROGRESS" | "REGISTERING" | "DEREGISTERING" => Self::Busy,
-            "UNHEALTHY" | "FAILED" | "REGISTRATION_FAILED" | "no" | "dead" => Self::Bad,
+            "RUNNING" | "ACTIVE" | "HEALTHY" | "COMPLETED" | "PRIMARY" | "yes" | "running" | "SUCCESSFUL" => {
+                Self::Good
+            }
+            "PROVISIONING"
+            | "PENDING"
+            | "ACTIVATING"
+            | "DEACTIVATING"
+            | "STOPPING"
+            | "DEPROVISIONING"
+            | "DRAINING"
+            | "IN_PROGRESS"
+            | "STOP_REQUESTED"
+            | "ROLLBACK_REQUESTED"
+            | "ROLLBACK_IN_PROGRESS"
+            | "REGISTERING"
+            | "DEREGISTERING" => Self::Busy,
+            "UNHEALTHY"
+            | "FAILED"
+            | "ROLLBACK_SUCCESSFUL"
+            | "ROLLBACK_FAILED"
+            | "REGISTRATION_FAILED"
+            | "no"
+            | "dead" => Self::Bad,
             "STOPPED" | "INACTIVE" | "UNKNOWN" | "DELETE_IN_PROGRESS" | "-" => Self::Quiet,
             _ => Self::Plain,
         }

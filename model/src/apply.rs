@@ -18,9 +18,11 @@ mod cluster;
 mod container_instance;
 mod forget;
 mod report;
+mod rollout;
 mod service;
 mod task;
 mod task_definition;
+mod task_set;
 
 /// What became of a command, and what it touched.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,6 +95,11 @@ impl Context<'_> {
             Command::ReportTasks { instance, reports } => report::report(self, *instance, reports),
             Command::Forget(forget) => forget::forget(self, forget),
             Command::RecordRefusal(record) => service::record_refusal(self, record),
+            Command::StopServiceDeployment(stop) => rollout::stop(self, stop),
+            Command::ContinueServiceDeployment(go_on) => rollout::go_on(self, go_on),
+            Command::RecordHook(record) => rollout::record_hook(self, record),
+            Command::RollBackService(back) => rollout::roll_back(self, back),
+            Command::ChangeTaskSets(change) => task_set::change(self, change),
         }
     }
 
@@ -104,6 +111,9 @@ impl Context<'_> {
 
     fn task_changed(&mut self, task: &Task) {
         self.changes.push(Change::Task { id: task.id, instance: task.instance, service: task.service() });
+        if let Some(service) = task.awaited_by() {
+            self.changed(Change::Service(service));
+        }
     }
 
     fn instance_changed(&mut self, id: InstanceId, cluster: ClusterName, offers_more: bool) {

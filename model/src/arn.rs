@@ -6,7 +6,9 @@ use std::fmt::Display;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ClusterName, InstanceId, ServiceKey, TaskDefinitionKey, TaskId};
+use crate::id::{
+    ClusterName, DeploymentId, InstanceId, ServiceDeploymentId, ServiceKey, TaskDefinitionKey, TaskId,
+};
 
 /// What stands in every ARN of this deployment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +56,21 @@ impl Scope {
         let hex = format!("{number:032x}");
         let (a, b, c, d, e) = (&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
         self.arn(format_args!("container/{cluster}/{task}/{a}-{b}-{c}-{d}-{e}"))
+    }
+
+    /// ARN of a service deployment.
+    pub fn service_deployment(&self, key: &ServiceKey, id: ServiceDeploymentId) -> String {
+        self.arn(format_args!("service-deployment/{}/{}/{id}", key.cluster, key.name))
+    }
+
+    /// ARN of a service revision, which has the number of its deployment.
+    pub fn service_revision(&self, key: &ServiceKey, id: DeploymentId) -> String {
+        self.arn(format_args!("service-revision/{}/{}/{}", key.cluster, key.name, id.number()))
+    }
+
+    /// ARN of a task set.
+    pub fn task_set(&self, key: &ServiceKey, id: DeploymentId) -> String {
+        self.arn(format_args!("task-set/{}/{}/{id}", key.cluster, key.name))
     }
 
     /// ARN of a container instance.

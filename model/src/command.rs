@@ -15,11 +15,20 @@ use crate::id::{ClusterName, DeploymentId, Generation, InstanceId, ServiceKey, T
 use crate::key::AccessKey;
 use crate::placement::PlacementRules;
 use crate::resource::Shortage;
+use crate::service::rollout::NewRecord;
+use crate::service::settings::DeploymentSettings;
 use crate::service::{DeploymentBounds, Rollout, Service};
 use crate::task::{Observed, StopCode, Task};
 use crate::task_definition::TaskDefinition;
 use crate::time::Timestamp;
 use crate::wire::Wire;
+
+mod rollout;
+
+pub use rollout::{
+    ChangeTaskSets, ContinueServiceDeployment, RecordHook, RollBackService, RolloutStep,
+    StopServiceDeployment, TaskSetChange,
+};
 
 /// A command on its way through the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -96,6 +105,16 @@ pub enum Command {
     Forget(Forget),
     /// Keeps why tasks of a service found no place, or forgets it. From the service planner.
     RecordRefusal(RecordRefusal),
+    /// Stops a service deployment.
+    StopServiceDeployment(StopServiceDeployment),
+    /// Decides for a hook that waits for it.
+    ContinueServiceDeployment(ContinueServiceDeployment),
+    /// Records what a webhook answered.
+    RecordHook(RecordHook),
+    /// Deploys an earlier revision of a service again.
+    RollBackService(Box<RollBackService>),
+    /// Changes the task sets of a service.
+    ChangeTaskSets(Box<ChangeTaskSets>),
 }
 
 /// What a new deployment is born with.
@@ -126,15 +145,21 @@ pub struct ServiceUpdate {
     pub spec: Option<Wire<berth_proto::ecs::v1::Service>>,
     /// Starts a deployment.
     pub deployment: Option<NewDeployment>,
+    /// How the service is deployed.
+    #[serde(default)]
+    pub settings: Option<DeploymentSettings>,
 }
 
 /// A deployment to start.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NewDeployment {
     /// Its id.
     pub id: DeploymentId,
     /// What its tasks run.
     pub task_definition: TaskDefinitionKey,
+    /// The service deployment that rolls it out.
+    #[serde(default)]
+    pub record: Option<NewRecord>,
 }
 
 /// What the service planner found.
@@ -157,6 +182,9 @@ pub struct AdvanceService {
     /// For a DAEMON service: how many instances match.
     #[serde(default)]
     pub desired_count: Option<u32>,
+    /// How its service deployment goes, in this order.
+    #[serde(default)]
+    pub steps: Vec<RolloutStep>,
 }
 
 /// What became of the last attempt to place tasks of a service.

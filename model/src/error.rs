@@ -23,6 +23,10 @@ pub enum Exception {
     ServiceNotActive,
     /// The target of an attribute is not there.
     TargetNotFound,
+    /// No such service deployment.
+    ServiceDeploymentNotFound,
+    /// No such task set.
+    TaskSetNotFound,
     /// Too many attributes on one resource.
     AttributeLimitExceeded,
     /// A limit of this deployment is reached.
@@ -67,6 +71,8 @@ impl Exception {
             Self::ServiceNotFound => "ServiceNotFoundException",
             Self::ServiceNotActive => "ServiceNotActiveException",
             Self::TargetNotFound => "TargetNotFoundException",
+            Self::ServiceDeploymentNotFound => "ServiceDeploymentNotFoundException",
+            Self::TaskSetNotFound => "TaskSetNotFoundException",
             Self::AttributeLimitExceeded => "AttributeLimitExceededException",
             Self::LimitExceeded => "LimitExceededException",
             Self::Conflict => "ConflictException",

@@ -198,6 +198,16 @@ impl Ids {
     pub fn deployment(&mut self) -> DeploymentId {
         DeploymentId::new(self.short())
     }
+
+    /// A new service deployment id.
+    pub fn service_deployment(&mut self) -> ServiceDeploymentId {
+        ServiceDeploymentId::new(self.number())
+    }
+
+    /// A new hook id.
+    pub fn hook(&mut self) -> HookId {
+        HookId::new(self.number())
+    }
 }
 
 fn high_half(number: u128) -> u64 {
@@ -212,6 +222,88 @@ fn mix(mut number: u64) -> u64 {
     number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     number ^ (number >> 31)
+}
+
+/// A service deployment, written as 21 letters and digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ServiceDeploymentId(#[serde(with = "hex_bytes")] u128);
+
+/// A hook at one stage of one service deployment, written as a UUID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct HookId(#[serde(with = "hex_bytes")] u128);
+
+// === impl ServiceDeploymentId ===
+
+impl ServiceDeploymentId {
+    const DIGITS: &'static [u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    const LENGTH: u32 = 21;
+
+    /// From a random number; kept to what 21 letters and digits can say.
+    pub const fn new(number: u128) -> Self {
+        Self(number % 62_u128.pow(Self::LENGTH))
+    }
+}
+
+impl fmt::Display for ServiceDeploymentId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use std::fmt::Write as _;
+        for place in (0..Self::LENGTH).rev() {
+            let digit = usize::try_from(self.0 / 62_u128.pow(place) % 62).expect("it is less than 62");
+            formatter.write_char(char::from(Self::DIGITS[digit]))?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for ServiceDeploymentId {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        let fail = || ParseIdError {
+            text: text.to_owned(),
+            expected: "a service deployment id of 21 letters and digits",
+        };
+        if text.len() != 21 {
+            return Err(fail());
+        }
+        let digit = |byte: u8| Self::DIGITS.iter().position(|known| *known == byte);
+        let number = text.bytes().try_fold(0_u128, |number, byte| {
+            Some(number * 62 + u128::try_from(digit(byte)?).expect("it is less than 62"))
+        });
+        number.map(Self).ok_or_else(fail)
+    }
+}
+
+// === impl HookId ===
+
+impl HookId {
+    /// From the random number that makes it unique.
+    pub const fn new(number: u128) -> Self {
+        Self(number)
+    }
+}
+
+impl fmt::Display for HookId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hex = format!("{:032x}", self.0);
+        let (a, b, c, d, e) = (&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
+        write!(formatter, "{a}-{b}-{c}-{d}-{e}")
+    }
+}
+
+impl FromStr for HookId {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        let fail = || ParseIdError { text: text.to_owned(), expected: "a hook id written as a UUID" };
+        let digits: String = text.chars().filter(|char| *char != '-').collect();
+        if text.len() != 36 || digits.len() != 32 {
+            return Err(fail());
+        }
+        u128::from_str_radix(&digits, 16).map(Self).map_err(|_| fail())
+    }
 }
 
 /// A service: its cluster and its name.

@@ -3,6 +3,23 @@
 /// Events kept per service; the oldest goes first. Source: ECS API, `Service.events` "up to 100".
 pub const EVENTS_PER_SERVICE: usize = 100;
 
+/// Service deployments that a service remembers; the oldest goes first, and with it the revisions that only it refers to.
+pub const SERVICE_DEPLOYMENTS: usize = 100;
+
+/// Task sets of one service; one more is refused. Source: ECS quotas.
+pub const TASK_SETS: usize = 100;
+
+/// Hooks of one service; more are refused.
+pub const HOOKS: usize = 20;
+
+/// STOPPED tasks that stay describable; beyond it the oldest go before their time.
+pub const STOPPED_TASKS: usize = 20_000;
+
+/// Lines that a container which failed wrote last, and bytes of each; what is more is cut.
+pub const LAST_LOG_LINES: usize = 10;
+/// See [`LAST_LOG_LINES`].
+pub const LAST_LOG_LINE_BYTES: usize = 256;
+
 /// Tasks that one service event lists by id; of more it gives the number.
 pub const TASKS_PER_EVENT: usize = 20;
 

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::command::Command;
+use crate::limits::STOPPED_TASKS;
 use crate::time::Timestamp;
 
 pub mod drain;
@@ -39,6 +40,8 @@ pub struct Policy {
     pub instance_lost_after: Duration,
     /// How long STOPPED tasks and other things that are over stay describable.
     pub retention: Duration,
+    /// How many STOPPED tasks stay describable at most; beyond it the oldest go before their time.
+    pub stopped_tasks: usize,
     /// The wait after the second crash in a row; doubles with each further one.
     pub crash_backoff_base: Duration,
     /// The longest such wait.
@@ -70,7 +73,8 @@ impl Default for Policy {
         Self {
             healthy_after: Duration::from_secs(5),
             instance_lost_after: Duration::from_secs(10),
-            retention: Duration::from_secs(3600),
+            retention: Duration::from_secs(7 * 24 * 3600),
+            stopped_tasks: STOPPED_TASKS,
             crash_backoff_base: Duration::from_secs(1),
             crash_backoff_cap: Duration::from_secs(300),
             rebalance_after: Duration::from_secs(15),

@@ -12,6 +12,14 @@ use crate::placement::PlacementRules;
 use crate::time::Timestamp;
 use crate::wire::Wire;
 
+pub mod rollout;
+pub mod settings;
+pub mod task_set;
+
+use rollout::{Records, TaskFailure};
+use settings::DeploymentSettings;
+use task_set::{Controller, TaskSet};
+
 /// A task that ran this long and then ended by itself is not part of a crash loop.
 pub const STABLE_RUN: Duration = Duration::from_secs(60);
 
@@ -52,6 +60,18 @@ pub struct Service {
     pub steady: bool,
     /// The token it was created with, which makes a repeated creation harmless.
     pub client_token: Option<String>,
+    /// Who deploys it.
+    #[serde(default)]
+    pub controller: Controller,
+    /// Its task sets, if somebody else deploys it: the primary one first.
+    #[serde(default)]
+    pub task_sets: Vec<TaskSet>,
+    /// How it is deployed.
+    #[serde(default)]
+    pub settings: DeploymentSettings,
+    /// Its revisions and service deployments.
+    #[serde(default)]
+    pub records: Records,
     /// Network, load balancers, tags and the rest that is only echoed; counters, ARNs and lists of deployments and
     /// events are empty in it.
     pub spec: Wire<pb::Service>,
@@ -102,6 +122,23 @@ pub struct Deployment {
     /// When the first crash of the last round was seen. What replaces crashed tasks waits from then on for a time that
     /// grows with `crashes`.
     pub last_crash_at: Option<Timestamp>,
+    /// What went wrong with it, and what follows from that.
+    #[serde(default)]
+    pub trouble: Trouble,
+}
+
+/// What went wrong with a deployment, and what follows from that.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// It was given up: none of its tasks is started any more, and nothing is stopped for it.
+    #[serde(default)]
+    pub halted: bool,
+    /// When the successors of failed tasks start, while they wait.
+    #[serde(default)]
+    pub next_attempt_at: Option<Timestamp>,
+    /// The last task that failed.
+    #[serde(default)]
+    pub last_failure: Option<TaskFailure>,
 }
 
 /// Whether a deployment is the one to reach.
@@ -144,6 +181,44 @@ impl ServiceStatus {
             Self::Active => "ACTIVE",
             Self::Draining => "DRAINING",
             Self::Inactive => "INACTIVE",
+        }
+    }
+}
+
+// === impl Deployment ===
+
+impl Deployment {
+    /// One that is to be reached, and of which nothing has happened.
+    pub fn new(id: DeploymentId, task_definition: TaskDefinitionKey, now: Timestamp) -> Self {
+        Self {
+            id,
+            status: DeploymentStatus::Primary,
+            task_definition,
+            rollout: Rollout::InProgress,
+            rollout_reason: format!("ECS deployment {id} in progress."),
+            created_at: now,
+            updated_at: now,
+            failed_tasks: 0,
+            crashes: 0,
+            last_crash_at: None,
+            trouble: Trouble::default(),
+        }
+    }
+
+    /// Counts a task that failed by itself: how long it ran, if it ran at all.
+    pub(crate) fn count_crash(&mut self, task_created_at: Timestamp, ran: Option<Duration>, now: Timestamp) {
+        if ran.is_none() {
+            self.failed_tasks = self.failed_tasks.saturating_add(1);
+        }
+        self.updated_at = now;
+        let last = self.last_crash_at;
+        let is_isolated = last.is_none_or(|last| now.since(last) >= CRASH_MEMORY);
+        if is_isolated || ran.is_some_and(|ran| ran >= STABLE_RUN) {
+            self.crashes = 1;
+            self.last_crash_at = Some(now);
+        } else if last.is_none_or(|last| task_created_at >= last) {
+            self.crashes = self.crashes.saturating_add(1);
+            self.last_crash_at = Some(now);
         }
     }
 }

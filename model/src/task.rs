@@ -3,6 +3,7 @@
 //! `desired` and `stop` are intent, written by planners and API calls. `observed` is written only by reports of the
 //! agent. Not having heard of a task is not the same as its being stopped.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use berth_proto::ecs::v1 as pb;
@@ -59,6 +60,12 @@ pub struct Task {
     pub scheduling: Scheduling,
     /// Counts up with every change.
     pub version: u64,
+    /// The digests that its containers' images have to have, by container: those of its service revision.
+    #[serde(default)]
+    pub images: Option<Arc<BTreeMap<String, String>>>,
+    /// When the planner found that it fails its health checks; forgotten once it passes them.
+    #[serde(default)]
+    pub unhealthy_at: Option<Timestamp>,
 }
 
 /// What the placer was asked for a task, and what it chose besides the instance.
@@ -84,6 +91,11 @@ pub enum Owner {
     },
     /// Whoever called RunTask or StartTask.
     Standalone,
+    /// A service deployment that waits for it.
+    Hook {
+        /// The service, in the task's cluster.
+        service: ServiceName,
+    },
 }
 
 /// Whether a task should run.
@@ -171,6 +183,9 @@ pub struct ContainerObservation {
     pub bindings: Vec<PortBinding>,
     /// Its own health check's verdict.
     pub health: Health,
+    /// What it wrote last, once it ended other than it should.
+    #[serde(default)]
+    pub last_log_lines: Vec<String>,
 }
 
 /// A port of a container on its host.
@@ -259,7 +274,17 @@ impl Task {
             Owner::Service { name, .. } => {
                 Some(ServiceKey { cluster: self.cluster.clone(), name: name.clone() })
             }
-            Owner::Standalone => None,
+            Owner::Standalone | Owner::Hook { .. } => None,
+        }
+    }
+
+    /// The service of which a deployment waits for it.
+    pub fn awaited_by(&self) -> Option<ServiceKey> {
+        match &self.owner {
+            Owner::Hook { service } => {
+                Some(ServiceKey { cluster: self.cluster.clone(), name: service.clone() })
+            }
+            Owner::Service { .. } | Owner::Standalone => None,
         }
     }
 
@@ -267,7 +292,7 @@ impl Task {
     pub fn deployment(&self) -> Option<DeploymentId> {
         match &self.owner {
             Owner::Service { deployment, .. } => Some(*deployment),
-            Owner::Standalone => None,
+            Owner::Standalone | Owner::Hook { .. } => None,
         }
     }
 

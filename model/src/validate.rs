@@ -23,9 +23,11 @@ pub mod page;
 mod placement;
 pub mod report;
 pub mod service;
+pub mod service_deployment;
 pub mod tag;
 pub mod task;
 pub mod task_definition;
+pub mod task_set;
 
 /// What a request may know besides itself and the view.
 #[derive(Clone, Debug)]

@@ -11,6 +11,7 @@ mod demo;
 mod deployment;
 mod hosts;
 mod placement;
+mod rollback;
 
 use std::time::Duration;
 

@@ -27,6 +27,7 @@ use crate::task::container::Exit;
 use crate::task::hooks::{self, image::Images};
 use crate::task::{Standing, Task};
 
+mod last_words;
 mod launch;
 
 use launch::{Subject, host_bindings};
@@ -152,7 +153,23 @@ impl Operator {
                 operator.patiently(|| operator.runtime.inspect(&runtime_id)).await.unwrap_or_default();
             let ended = found.filter(|found| found.status == runtime::Status::Exited);
             // It may be gone already: then the event is all that will ever be known.
-            let exit = ended.map_or_else(|| Exit::with_code(KILLED, at_ms), |found| Exit::of(&found, at_ms));
+            let mut exit =
+                ended.map_or_else(|| Exit::with_code(KILLED, at_ms), |found| Exit::of(&found, at_ms));
+            exit.last_log_lines = last_words::read(&*operator.runtime, &runtime_id).await;
+            Answer::Ended { runtime_id, exit }
+        }
+        .boxed()
+    }
+
+    /// What a container wrote before it ended in a way that somebody will want to understand.
+    pub(super) fn read_last_words(
+        self: &Arc<Self>,
+        runtime_id: String,
+        mut exit: Exit,
+    ) -> BoxFuture<'static, Answer> {
+        let operator = self.clone();
+        async move {
+            exit.last_log_lines = last_words::read(&*operator.runtime, &runtime_id).await;
             Answer::Ended { runtime_id, exit }
         }
         .boxed()

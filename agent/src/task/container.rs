@@ -17,6 +17,8 @@ pub struct Exit {
     pub at_ms: i64,
     /// Why, when it is not a matter of its exit code.
     pub reason: String,
+    /// What it wrote last, when that was looked up.
+    pub last_log_lines: Vec<String>,
 }
 
 /// One container.
@@ -30,6 +32,8 @@ pub struct Container {
     pub image: runtime::Image,
     /// Why it ended or was never launched.
     pub reason: String,
+    /// What it wrote last, once it ended other than it should.
+    pub last_log_lines: Vec<String>,
     /// Ports of the host that lead to it.
     pub network_bindings: Vec<ecs::NetworkBinding>,
     /// An exit that was seen before the start was answered.
@@ -44,14 +48,20 @@ impl Exit {
     /// A process that ended by itself or by a signal.
     #[must_use]
     pub fn with_code(code: i32, at_ms: i64) -> Self {
-        Self { code: Some(code), out_of_memory: false, at_ms, reason: String::new() }
+        Self {
+            code: Some(code),
+            out_of_memory: false,
+            at_ms,
+            reason: String::new(),
+            last_log_lines: Vec::new(),
+        }
     }
 
     /// A container that was removed behind our back.
     #[must_use]
     pub fn vanished(at_ms: i64) -> Self {
         let reason = "ContainerVanishedError: No container matching saved ID found".to_owned();
-        Self { code: None, out_of_memory: false, at_ms, reason }
+        Self { code: None, out_of_memory: false, at_ms, reason, last_log_lines: Vec::new() }
     }
 
     /// What the runtime says of a container that ended.
@@ -62,6 +72,7 @@ impl Exit {
             out_of_memory: container.out_of_memory,
             at_ms: container.finished_at_ms.unwrap_or(now_ms),
             reason: String::new(),
+            last_log_lines: Vec::new(),
         }
     }
 
@@ -142,6 +153,7 @@ impl Container {
         self.seen.stage = Stage::Stopped;
         self.seen.exit_code = exit.code;
         self.seen.exited_at_ms = Some(exit.at_ms);
+        self.last_log_lines.clone_from(&exit.last_log_lines);
         self.explain(exit.reason());
     }
 
@@ -150,6 +162,7 @@ impl Container {
         self.seen.stage = Stage::Created;
         self.seen.health = Health::Unknown;
         self.reason.clear();
+        self.last_log_lines.clear();
     }
 
     fn completes(&mut self, action: Action) -> bool {

@@ -108,6 +108,7 @@ fn container_report(definition: &ecs::ContainerDefinition, container: &Container
         reason: container.reason.clone(),
         network_bindings: container.network_bindings.clone(),
         health_status: definition.health_check.as_ref().map(|_| status(container.seen.health).into()),
+        last_log_lines: container.last_log_lines.clone(),
     }
 }
 

@@ -86,6 +86,7 @@ impl Container {
         self.runtime_id = Some(reported.runtime_id.clone()).filter(|id| !id.is_empty());
         self.image.digest.clone_from(&reported.image_digest);
         self.reason.clone_from(&reported.reason);
+        self.last_log_lines.clone_from(&reported.last_log_lines);
         self.network_bindings.clone_from(&reported.network_bindings);
         self.seen.exit_code = reported.exit_code;
         self.seen.stage = match reported.last_status.as_str() {

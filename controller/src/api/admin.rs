@@ -53,6 +53,17 @@ impl Admin for Handlers {
         Ok(Response::new(pb::ListReconcilersResponse { reconcilers }))
     }
 
+    async fn roll_back_service(
+        &self,
+        request: Request<pb::RollBackServiceRequest>,
+    ) -> Answer<pb::RollBackServiceResponse> {
+        self.change(request, super::service_deployment::roll_back, |(key, id), view| {
+            let service_deployment_arn = view.scope().service_deployment(&key, id);
+            Ok(pb::RollBackServiceResponse { service_deployment_arn })
+        })
+        .await
+    }
+
     async fn watch_events(
         &self,
         request: Request<pb::WatchEventsRequest>,

@@ -115,7 +115,11 @@ fn code_of(exception: Exception) -> Code {
         | Exception::ClusterContainsServices
         | Exception::ClusterContainsTasks
         | Exception::ServiceNotActive => Code::FailedPrecondition,
-        Exception::ClusterNotFound | Exception::ServiceNotFound | Exception::TargetNotFound => Code::NotFound,
+        Exception::ClusterNotFound
+        | Exception::ServiceNotFound
+        | Exception::TargetNotFound
+        | Exception::ServiceDeploymentNotFound
+        | Exception::TaskSetNotFound => Code::NotFound,
         Exception::AttributeLimitExceeded | Exception::LimitExceeded | Exception::Throttling => {
             Code::ResourceExhausted
         }

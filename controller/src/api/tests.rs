@@ -11,8 +11,10 @@ mod fixture;
 mod identity;
 mod layers;
 mod service;
+mod service_deployment;
 mod task;
 mod task_definition;
+mod task_set;
 
 /// Writes a test for each case, which runs against a controller of its own, and checks that the case called the
 /// operation that it says it covers, with the answer that it says.

@@ -101,6 +101,13 @@ fn render(state: &State, task: &Task) -> pb::ManifestTask {
         message.task_definition_arn = Some(state.scope().task_definition(&task.definition));
         message.family = Some(task.definition.family.to_string());
         message.revision = i32::try_from(task.definition.revision).ok();
+        if let Some(images) = &task.images {
+            for container in &mut message.container_definitions {
+                let digest = images.get(container.name());
+                container.image =
+                    digest.map(|digest| pinned(container.image(), digest)).or(container.image.take());
+            }
+        }
         message
     });
     pb::ManifestTask {
@@ -112,5 +119,36 @@ fn render(state: &State, task: &Task) -> pb::ManifestTask {
         cluster: task.cluster.to_string(),
         group: task.group.to_string(),
         traceparent: task.traceparent.as_deref().unwrap_or_default().to_owned(),
+    }
+}
+
+/// The same image by its digest instead of by a tag, which may mean another one by now.
+fn pinned(image: &str, digest: &str) -> String {
+    let name = image.split('@').next().unwrap_or(image);
+    // A colon before the last slash belongs to the port of the registry.
+    let name = match name.rfind(':') {
+        Some(at) if !name[at..].contains('/') => &name[..at],
+        _ => name,
+    };
+    format!("{name}@{digest}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pinned_image_has_a_digest_in_place_of_its_tag() {
+        let digest = "sha256:ab";
+        let rows = [
+            ("nginx", "nginx@sha256:ab"),
+            ("nginx:1.27", "nginx@sha256:ab"),
+            ("registry:5000/shop/web", "registry:5000/shop/web@sha256:ab"),
+            ("registry:5000/shop/web:7", "registry:5000/shop/web@sha256:ab"),
+            ("nginx@sha256:cd", "nginx@sha256:ab"),
+        ];
+        for (image, expected) in rows {
+            assert_eq!(pinned(image, digest), expected);
+        }
     }
 }

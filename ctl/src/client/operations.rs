@@ -7,6 +7,7 @@ use berth_proto::admin::v1::admin_client::AdminClient;
 use berth_proto::ecs::v1 as ecs;
 use berth_proto::ecs::v1::clusters_client::ClustersClient;
 use berth_proto::ecs::v1::container_instances_client::ContainerInstancesClient;
+use berth_proto::ecs::v1::service_deployments_client::ServiceDeploymentsClient;
 use berth_proto::ecs::v1::services_client::ServicesClient;
 use berth_proto::ecs::v1::task_definitions_client::TaskDefinitionsClient;
 use berth_proto::ecs::v1::tasks_client::TasksClient;
@@ -124,6 +125,15 @@ operations! { ecs, ServicesClient:
     DeleteServiceRequest => DeleteServiceResponse by delete_service, safe;
 }
 
+// A continued deployment does not wait any more, a stopped one cannot be stopped again: the second call is refused.
+operations! { ecs, ServiceDeploymentsClient:
+    ListServiceDeploymentsRequest => ListServiceDeploymentsResponse by list_service_deployments, safe;
+    DescribeServiceDeploymentsRequest => DescribeServiceDeploymentsResponse by describe_service_deployments, safe;
+    DescribeServiceRevisionsRequest => DescribeServiceRevisionsResponse by describe_service_revisions, safe;
+    StopServiceDeploymentRequest => StopServiceDeploymentResponse by stop_service_deployment, never;
+    ContinueServiceDeploymentRequest => ContinueServiceDeploymentResponse by continue_service_deployment, never;
+}
+
 operations! { ecs, ContainerInstancesClient:
     DescribeContainerInstancesRequest => DescribeContainerInstancesResponse by describe_container_instances, safe;
     ListContainerInstancesRequest => ListContainerInstancesResponse by list_container_instances, safe;
@@ -139,6 +149,7 @@ operations! { admin, AdminClient:
     ListControllersRequest => ListControllersResponse by list_controllers, safe;
     RemoveControllerRequest => RemoveControllerResponse by remove_controller, safe;
     ListReconcilersRequest => ListReconcilersResponse by list_reconcilers, safe;
+    RollBackServiceRequest => RollBackServiceResponse by roll_back_service, never;
 }
 
 streams! { AdminClient:
@@ -162,12 +173,16 @@ described! { "berth.ecs.v1", ecs:
     UpdateContainerInstancesStateRequest, UpdateContainerInstancesStateResponse, DeregisterContainerInstanceRequest,
     DeregisterContainerInstanceResponse, PutAttributesRequest, PutAttributesResponse, ListAttributesRequest,
     ListAttributesResponse, DeleteAttributesRequest, DeleteAttributesResponse, ContainerDefinition, TaskOverride,
-    ServiceEvent,
+    ServiceEvent, ListServiceDeploymentsRequest, ListServiceDeploymentsResponse,
+    DescribeServiceDeploymentsRequest, DescribeServiceDeploymentsResponse, DescribeServiceRevisionsRequest,
+    DescribeServiceRevisionsResponse, StopServiceDeploymentRequest, StopServiceDeploymentResponse,
+    ContinueServiceDeploymentRequest, ContinueServiceDeploymentResponse, ServiceRevision,
 }
 
 described! { "berth.admin.v1", admin:
     ListControllersRequest, ListControllersResponse, RemoveControllerRequest, RemoveControllerResponse,
-    ListReconcilersRequest, ListReconcilersResponse, WatchEventsRequest, Event, ReadLogsRequest,
+    ListReconcilersRequest, ListReconcilersResponse, RollBackServiceRequest, RollBackServiceResponse,
+    WatchEventsRequest, Event, ReadLogsRequest,
 }
 
 impl Described for berth_proto::agent::v1::LogChunk {

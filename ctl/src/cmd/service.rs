@@ -16,7 +16,9 @@ use crate::wait::{WaitArgs, service as wait};
 
 mod create;
 mod delete;
+mod deployments;
 mod events;
+mod revisions;
 mod settings;
 mod update;
 
@@ -46,6 +48,16 @@ pub(crate) enum Service {
     Wait(Wait),
     /// Show what happened to a service
     Events(events::Events),
+    /// Show the deployments of a service
+    Deployments(deployments::Deployments),
+    /// Show the revisions of a service
+    Revisions(revisions::Revisions),
+    /// Show what differs between two revisions of a service
+    Diff(revisions::Diff),
+    /// Go back to an earlier revision of a service
+    Rollback(deployments::Rollback),
+    /// Let a deployment go on that waits at a pause
+    Continue(deployments::Continue),
 }
 
 /// Change how many tasks a service runs
@@ -91,6 +103,11 @@ impl Service {
             Self::Delete(delete) => delete.run(context, &session).await?,
             Self::Wait(wait) => wait.run(context, &session).await?,
             Self::Events(events) => events.run(context, &session).await?,
+            Self::Deployments(deployments) => deployments.run(context, &session).await?,
+            Self::Revisions(revisions) => revisions.run(context, &session).await?,
+            Self::Diff(diff) => diff.run(context, &session).await?,
+            Self::Rollback(rollback) => rollback.run(context, &session).await?,
+            Self::Continue(go_on) => go_on.run(context, &session).await?,
         }
         Ok(Exit::Success)
     }

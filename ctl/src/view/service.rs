@@ -7,7 +7,7 @@ use super::tags;
 use crate::details::Details;
 use crate::names::short;
 use crate::table::{Cell, Keep, Table, Tone};
-use crate::time::{age, date_time, time_of_day};
+use crate::time::{age, date_time, span_ms, time_of_day, unix_ms};
 
 /// Events shown with a description; `berth service events` shows all that are kept.
 const EVENTS_SHOWN: usize = 10;
@@ -83,6 +83,7 @@ pub(crate) fn details(service: &Service, now_unix_ms: i64) -> Details {
         .field("Created", date_time(service.created_at.as_ref()))
         .field("Tags", tags(&service.tags))
         .table("Deployments", deployments(&service.deployments, now_unix_ms))
+        .lines("Waiting", service.deployments.iter().filter_map(|one| waiting(one, now_unix_ms)).collect())
         .lines(
             "Events",
             service.events.iter().take(EVENTS_SHOWN).map(|event| event_line(event, now_unix_ms)).collect(),
@@ -149,6 +150,14 @@ fn deployments(deployments: &[Deployment], now_unix_ms: i64) -> Table {
         ]);
     }
     table
+}
+
+/// When a deployment whose tasks failed starts the next ones.
+fn waiting(deployment: &Deployment, now_unix_ms: i64) -> Option<String> {
+    let at = deployment.next_attempt_at.as_ref()?;
+    let left = span_ms(unix_ms(at) - now_unix_ms);
+    let reason = deployment.last_failure_reason();
+    Some(format!("{} starts its next tasks in {left}; the last one failed: {reason}", deployment.id()))
 }
 
 /// One event, with its age.

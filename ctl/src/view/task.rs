@@ -106,8 +106,14 @@ pub(crate) fn details(task: &Task, now_unix_ms: i64) -> Details {
         .field("Stopped", date_time(task.stopped_at.as_ref()))
         .field("Age", age(task.created_at.as_ref(), now_unix_ms))
         .field("Tags", tags(&task.tags))
-        .table("Containers", containers(&task.containers));
+        .table("Containers", containers(&task.containers))
+        .lines("Last log lines", task.containers.iter().flat_map(last_log_lines).collect());
     details
+}
+
+/// What a container wrote before it ended other than it should.
+fn last_log_lines(container: &Container) -> impl Iterator<Item = String> {
+    container.last_log_lines.iter().map(|line| format!("{} | {line}", container.name()))
 }
 
 fn containers(containers: &[Container]) -> Table {

@@ -11,7 +11,8 @@ use berth_process::token;
 use berth_proto::admin::v1::admin_server::{Admin, AdminServer};
 use berth_proto::admin::v1::{
     Event, ListControllersRequest, ListControllersResponse, ListReconcilersRequest, ListReconcilersResponse,
-    ReadLogsRequest, RemoveControllerRequest, RemoveControllerResponse, WatchEventsRequest,
+    ReadLogsRequest, RemoveControllerRequest, RemoveControllerResponse, RollBackServiceRequest,
+    RollBackServiceResponse, WatchEventsRequest,
 };
 use berth_proto::agent::v1::LogChunk;
 use berth_proto::ecs::v1::clusters_server::{Clusters, ClustersServer};
@@ -316,5 +317,6 @@ impl Admin for Server {
         list_controllers(ListControllersRequest) -> ListControllersResponse;
         remove_controller(RemoveControllerRequest) -> RemoveControllerResponse;
         list_reconcilers(ListReconcilersRequest) -> ListReconcilersResponse;
+        roll_back_service(RollBackServiceRequest) -> RollBackServiceResponse;
     }
 }

@@ -5,11 +5,10 @@
 
 use std::sync::Arc;
 
-use super::{Context, UNCHANGED, gone};
+use super::{Context, UNCHANGED, gone, rollout};
 use crate::command::{Outcome, Reply, TaskReport};
 use crate::container_instance::{ContainerInstance, InstanceStatus};
-use crate::id::{DeploymentId, InstanceId, ServiceKey};
-use crate::service::{CRASH_MEMORY, Deployment, STABLE_RUN};
+use crate::id::InstanceId;
 use crate::state::Ended;
 use crate::task::{DesiredStatus, Observed, Stop, StopCode, Task, TaskStatus};
 use crate::time::Timestamp;
@@ -57,7 +56,12 @@ fn observe(context: &mut Context<'_>, instance: InstanceId, report: &TaskReport,
         task.observed.stop = Some(unexplained(&task.observed, context.now));
     }
     move_on_instance(context, &known, &task, moved);
+    if task.unhealthy_at.is_some() && rollout::is_well_again(&task) {
+        task.unhealthy_at = None;
+    }
     note_transition(context, &known, &task);
+    rollout::note_phases(context, &known, &task);
+    rollout::note_images(context, &task, definition.as_deref());
     if task.is_stopped() {
         task.desired = DesiredStatus::Stopped;
         context.manifest_changed(instance);
@@ -131,45 +135,14 @@ fn note_transition(context: &mut Context<'_>, before: &Task, after: &Task) {
     if is == TaskStatus::Running {
         let message = format!("task {} is RUNNING on {}", after.id, after.instance);
         context.note(&after.cluster, service.as_ref(), "task", after.id.to_string(), message);
-        with_deployment(context, after, |deployment, _| deployment.failed_tasks = 0);
+        rollout::note_running(context, after);
     }
     if is == TaskStatus::Stopped {
         let reason = after.stop_reason().map_or("", |stop| &stop.reason);
         let message = format!("task {} is STOPPED: {reason}", after.id);
         context.note(&after.cluster, service.as_ref(), "task", after.id.to_string(), message);
         if before.desired == DesiredStatus::Running {
-            with_deployment(context, after, |deployment, now| count_crash(deployment, after, now));
+            rollout::note_crash(context, after);
         }
-    }
-}
-
-/// A task that nobody asked to stop did.
-fn count_crash(deployment: &mut Deployment, task: &Task, now: Timestamp) {
-    let observed = &task.observed;
-    let ran = observed.started_at.zip(observed.stopped_at).map(|(from, to)| to.since(from));
-    if ran.is_none() {
-        deployment.failed_tasks = deployment.failed_tasks.saturating_add(1);
-    }
-    deployment.updated_at = now;
-    let last = deployment.last_crash_at;
-    let is_isolated = last.is_none_or(|last| now.since(last) >= CRASH_MEMORY);
-    if is_isolated || ran.is_some_and(|ran| ran >= STABLE_RUN) {
-        deployment.crashes = 1;
-        deployment.last_crash_at = Some(now);
-    } else if last.is_none_or(|last| task.created_at >= last) {
-        deployment.crashes = deployment.crashes.saturating_add(1);
-        deployment.last_crash_at = Some(now);
-    }
-}
-
-fn with_deployment(context: &mut Context<'_>, task: &Task, change: impl FnOnce(&mut Deployment, Timestamp)) {
-    let Some((key, id)): Option<(ServiceKey, DeploymentId)> = task.service().zip(task.deployment()) else {
-        return;
-    };
-    let now = context.now;
-    let Ok(service) = context.service_mut(&key) else { return };
-    service.steady = false;
-    if let Some(deployment) = service.deployments.iter_mut().find(|deployment| deployment.id == id) {
-        change(deployment, now);
     }
 }

@@ -6,14 +6,22 @@ use crate::command::{AdvanceService, NewDeployment, RecordRefusal, Rejection, Re
 use crate::error::ApiError;
 use crate::id::{Generation, ServiceKey};
 use crate::limits::EVENTS_PER_SERVICE;
-use crate::service::{Deployment, DeploymentStatus, Rollout, Service, ServiceEvent, ServiceStatus};
+use crate::service::rollout::ServiceDeploymentStatus;
+use crate::service::task_set::Controller;
+use crate::service::{Deployment, DeploymentStatus, Service, ServiceEvent, ServiceStatus};
 use crate::state::Ended;
 
 pub(super) fn create(context: &mut Context<'_>, service: &Service) -> Reply {
     let key = &service.key;
-    let [Deployment { status: DeploymentStatus::Primary, .. }] = service.deployments.as_slice() else {
-        return Err(Rejection::Malformed(format!("{key} is created without one primary deployment")));
+    let is_complete = match service.controller {
+        Controller::Ecs => {
+            matches!(service.deployments.as_slice(), [Deployment { status: DeploymentStatus::Primary, .. }])
+        }
+        Controller::External => service.deployments.is_empty() && service.task_sets.is_empty(),
     };
+    if !is_complete {
+        return Err(Rejection::Malformed(format!("{key} is created without one primary deployment")));
+    }
     if service.status != ServiceStatus::Active || service.events.len() > EVENTS_PER_SERVICE {
         return Err(Rejection::Malformed(format!("{key} is created with a past")));
     }
@@ -31,7 +39,7 @@ pub(super) fn create(context: &mut Context<'_>, service: &Service) -> Reply {
         };
     }
     let definition = &service.task_definition;
-    if context.state.task_definition(definition).is_none() {
+    if service.controller == Controller::Ecs && context.state.task_definition(definition).is_none() {
         return Err(gone("task definition", definition));
     }
     context.state.ended_at.remove(&Ended::Service(key.clone()));
@@ -74,6 +82,9 @@ pub(super) fn update(context: &mut Context<'_>, update: &ServiceUpdate) -> Reply
     if let Some(spec) = &update.spec {
         service.spec = spec.clone();
     }
+    if let Some(settings) = &update.settings {
+        service.settings = settings.clone();
+    }
     if let Some(deployment) = &update.deployment {
         begin_deployment(service, deployment, now);
     }
@@ -81,33 +92,28 @@ pub(super) fn update(context: &mut Context<'_>, update: &ServiceUpdate) -> Reply
     APPLIED
 }
 
-fn begin_deployment(service: &mut Service, new: &NewDeployment, now: crate::time::Timestamp) {
+pub(super) fn begin_deployment(service: &mut Service, new: &NewDeployment, now: crate::time::Timestamp) {
     for deployment in &mut service.deployments {
         deployment.status = DeploymentStatus::Active;
         deployment.updated_at = now;
     }
     service.task_definition = new.task_definition.clone();
-    let deployment = Deployment {
-        id: new.id,
-        status: DeploymentStatus::Primary,
-        task_definition: new.task_definition.clone(),
-        rollout: Rollout::InProgress,
-        rollout_reason: format!("ECS deployment {} in progress.", new.id),
-        created_at: now,
-        updated_at: now,
-        failed_tasks: 0,
-        crashes: 0,
-        last_crash_at: None,
-    };
-    service.deployments.insert(0, deployment);
+    service.deployments.insert(0, Deployment::new(new.id, new.task_definition.clone(), now));
+    if let Some(record) = &new.record {
+        service.begin_record(record, now);
+    }
 }
 
 pub(super) fn delete(context: &mut Context<'_>, key: &ServiceKey) -> Reply {
+    let now = context.now;
     let service = context.service_mut(key)?;
     if service.status != ServiceStatus::Active {
         return UNCHANGED;
     }
     service.status = ServiceStatus::Draining;
+    if let Some(record) = service.records.current_mut() {
+        record.end(ServiceDeploymentStatus::Stopped, "The service was deleted.", now);
+    }
     service.generation += 1;
     service.desired_count = 0;
     service.steady = false;
@@ -141,9 +147,12 @@ pub(super) fn advance(context: &mut Context<'_>, advance: &AdvanceService) -> Re
     if advance.steady {
         service.refused = None;
     }
+    super::rollout::advance(context, key, &advance.steps);
+    let service = context.service_mut(key)?;
     if advance.retire {
         service.status = ServiceStatus::Inactive;
         service.deployments.clear();
+        service.task_sets.clear();
         context.ended(Ended::Service(key.clone()));
     }
     for message in &advance.events {
@@ -183,7 +192,7 @@ pub(super) fn record_event(context: &mut Context<'_>, key: &ServiceKey, message:
 }
 
 /// The service, if what is wanted of it is still what the proposer saw.
-fn current<'a>(
+pub(super) fn current<'a>(
     context: &'a mut Context<'_>,
     key: &ServiceKey,
     seen: Generation,

@@ -21,9 +21,11 @@ pub fn plan(view: &State, now: Timestamp, policy: &Policy) -> Plan {
     let mut plan = Plan::default();
     let mut batches = Batches::default();
     let mut next: Option<Timestamp> = None;
+    let newest_crowded_out = crowded_out(view, policy.stopped_tasks);
     for (what, at) in view.ended() {
         let expires = at.plus(policy.retention);
-        if expires > now {
+        let is_crowded_out = matches!(what, Ended::Task(_)) && Some(at) <= newest_crowded_out;
+        if expires > now && !is_crowded_out {
             next = Some(next.map_or(expires, |earliest| earliest.min(expires)));
         } else if is_needed(view, what) {
             plan.wake_at(now.plus(patience(policy.retention)));
@@ -43,6 +45,15 @@ pub fn plan(view: &State, now: Timestamp, policy: &Policy) -> Plan {
     }
     plan.commands.extend(batches.full.into_iter().map(Command::Forget));
     plan
+}
+
+/// When the newest task ended of those that there are too many of.
+fn crowded_out(view: &State, most: usize) -> Option<Timestamp> {
+    let mut ended: Vec<Timestamp> =
+        view.ended().filter(|(what, _)| matches!(what, Ended::Task(_))).map(|(_, at)| at).collect();
+    let surplus = ended.len().checked_sub(most).filter(|surplus| *surplus > 0)?;
+    let (_, newest, _) = ended.select_nth_unstable(surplus - 1);
+    Some(*newest)
 }
 
 /// How long to gather what expires before looking again: with a steady stream of short tasks something always expires.

@@ -19,9 +19,10 @@ use super::deployment::{Counts, Starts};
 use super::placement::{Counted, Placer, Request};
 use super::scale_in::Order;
 use super::{Plan, Policy};
-use crate::command::{AdvanceService, Command, StartTasks, StopTasks};
+use crate::command::{AdvanceService, Command, RolloutStep, StartTasks, StopTasks};
 use crate::id::{DeploymentId, Ids, ServiceKey, TaskId};
 use crate::limits::{COMMANDS_PER_PLAN, TASKS_PER_COMMAND};
+use crate::service::task_set::Controller;
 use crate::service::{CRASH_MEMORY, Deployment, DeploymentStatus, Rollout, Service, ServiceStatus};
 use crate::state::State;
 use crate::task::{DesiredStatus, StopCode, Task};
@@ -32,8 +33,11 @@ mod census;
 mod daemon;
 mod events;
 mod health;
+mod hooks;
 mod refusal;
+mod rollout;
 pub(super) mod start;
+mod task_sets;
 
 /// How soon to look again when a task found no place. Instances that come to offer more wake the service anyway.
 const PLACEMENT_RETRY: Duration = Duration::from_secs(10);
@@ -45,18 +49,22 @@ const STARTS_PER_PLAN: u32 = 10_000;
 /// Plans for one service.
 pub fn plan(view: &State, key: &ServiceKey, now: Timestamp, policy: &Policy, ids: &mut Ids) -> Plan {
     let Some(service) = view.service(key) else { return Plan::default() };
-    let Some(primary) = service.primary() else { return Plan::default() };
-    match service.status {
-        ServiceStatus::Active => {
+    match (service.status, service.controller) {
+        (ServiceStatus::Active, Controller::Ecs) => {
+            let Some(target) = service.primary() else { return Plan::default() };
             if service.is_daemon() {
-                return bounded(daemon::plan(view, service, primary, now, policy, ids), now);
+                return bounded(daemon::plan(view, service, target, now, policy, ids), now);
             }
-            let mut round = Round { view, service, primary, now, policy, ids, plan: Plan::default() };
+            let primary = rollout::in_force(service, target);
+            let mut round = Round { view, service, primary, target, now, policy, ids, plan: Plan::default() };
             round.plan_active();
             bounded(round.plan, now)
         }
-        ServiceStatus::Draining => bounded(plan_draining(view, service, primary), now),
-        ServiceStatus::Inactive => Plan::default(),
+        (ServiceStatus::Active, Controller::External) => {
+            bounded(task_sets::plan(view, service, now, policy, ids), now)
+        }
+        (ServiceStatus::Draining, _) => bounded(plan_draining(view, service), now),
+        (ServiceStatus::Inactive, _) => Plan::default(),
     }
 }
 
@@ -70,7 +78,7 @@ fn bounded(mut plan: Plan, now: Timestamp) -> Plan {
 }
 
 /// Stops everything; retires the service when nothing is left but on lost instances.
-fn plan_draining(view: &State, service: &Service, primary: &Deployment) -> Plan {
+fn plan_draining(view: &State, service: &Service) -> Plan {
     let mut plan = Plan::default();
     let (mut running, mut is_left) = (Vec::new(), false);
     for task in view.tasks_of(&service.key).filter(|task| !task.is_stopped()) {
@@ -79,7 +87,9 @@ fn plan_draining(view: &State, service: &Service, primary: &Deployment) -> Plan 
         }
         is_left |= view.is_reachable(task);
     }
-    push_stops(&mut plan, service, &running, &events::scaling_reason(primary.id));
+    let last = service.primary().or_else(|| service.task_sets.first().map(|set| &set.deployment));
+    let reason = last.map_or_else(|| "Scaling activity".to_owned(), |last| events::scaling_reason(last.id));
+    push_stops(&mut plan, service, &running, &reason);
     if !is_left && plan.commands.len() < COMMANDS_PER_PLAN {
         plan.commands.push(Command::AdvanceService(AdvanceService { retire: true, ..advance(service) }));
     }
@@ -90,7 +100,10 @@ fn plan_draining(view: &State, service: &Service, primary: &Deployment) -> Plan 
 struct Round<'a, 'b> {
     view: &'a State,
     service: &'a Service,
+    /// The deployment whose tasks are kept running.
     primary: &'a Deployment,
+    /// The deployment to reach: the same, unless its tasks may not start yet.
+    target: &'a Deployment,
     now: Timestamp,
     policy: &'b Policy,
     ids: &'b mut Ids,
@@ -101,36 +114,71 @@ struct Round<'a, 'b> {
 
 impl<'a> Round<'a, '_> {
     fn plan_active(&mut self) {
-        let census = Census::take(self.view, self.service, self.primary, self.now, self.policy);
+        let census = Census::take(self.view, self.service, self.primary, self.now, self.policy, None);
         let counts = census.counts(self.service);
-        let mut texts = Vec::new();
+        if self.plan_rollout(&census, &counts) {
+            return;
+        }
+        let (texts, steps, is_waiting) = self.fill(&census);
+        self.advance(&census, &counts, texts, steps, is_waiting);
+        self.plan.next_wake = earliest(self.plan.next_wake, census.changes_at);
+    }
 
-        let starts = counts.starts();
-        let placed = self.start(&census, starts, &mut texts);
+    /// Starts and stops what the arithmetic says; what there is to say of it, and whether anything waits.
+    fn fill(&mut self, census: &Census<'a>) -> (Vec<String>, Vec<RolloutStep>, bool) {
+        let counts = census.counts(self.service);
+        let (mut texts, mut steps) = (Vec::new(), Vec::new());
+        if self.primary.trouble.halted {
+            push_stops(
+                &mut self.plan,
+                self.service,
+                &census.orphans,
+                &events::scaling_reason(self.primary.id),
+            );
+            return (texts, steps, false);
+        }
+        let mut starts = counts.starts();
+        if self.is_held() && self.primary.id == self.target.id {
+            // There is nothing before it that could be kept running meanwhile.
+            starts = Starts { now: 0, blocked: 0 };
+        }
+        let placed = self.start(census, starts, &mut texts, &mut steps);
         let unplaced = placed.unplaced;
         self.push_starts(placed.tasks);
-        self.stop(&census, &counts, starts, unplaced);
+        self.stop(census, &counts, starts, unplaced);
 
         if self.plan.is_quiet() && starts.blocked > 0 && census.is_at_rest() {
             texts.push(events::stuck(self.service));
         }
-        self.advance(&census, texts);
-        self.plan.next_wake = earliest(self.plan.next_wake, census.changes_at);
+        (texts, steps, starts.now > 0)
     }
 
-    fn start(&mut self, census: &Census<'_>, starts: Starts, texts: &mut Vec<String>) -> Placed {
+    fn start(
+        &mut self,
+        census: &Census<'_>,
+        starts: Starts,
+        texts: &mut Vec<String>,
+        steps: &mut Vec<RolloutStep>,
+    ) -> Placed {
         let mut count = starts.now;
+        let mut next_attempt_at = None;
         if let Some(at) = backoff::not_before(self.primary, self.policy).filter(|at| *at > self.now) {
             // Only the successors of crashed tasks wait. What a lost host or a larger desired count asks for does not.
             let waiting = count.min(census.crashed);
             count -= waiting;
             if waiting > 0 {
+                next_attempt_at = Some(at);
                 self.plan.wake_at(at);
                 self.plan.notes.push(format!("{waiting} tasks wait after {} crashes", self.primary.crashes));
                 if self.primary.crashes >= backoff::NOTABLE_CRASHES {
                     texts.push(events::crash_loop(self.service));
                 }
             }
+        }
+        if next_attempt_at != self.primary.trouble.next_attempt_at {
+            steps.push(RolloutStep::RetryAt(self.primary.id, next_attempt_at));
+            let notable = next_attempt_at.filter(|_| self.primary.crashes >= backoff::NOTABLE_CRASHES);
+            texts.extend(notable.map(|at| events::next_attempt(self.service, self.primary, at, self.now)));
         }
         if count > STARTS_PER_PLAN {
             count = STARTS_PER_PLAN;
@@ -174,7 +222,10 @@ impl<'a> Round<'a, '_> {
     }
 
     fn stop(&mut self, census: &Census<'a>, counts: &Counts, starts: Starts, unplaced: u32) {
-        let stops = counts.stops(starts, unplaced);
+        let mut stops = counts.stops(starts, unplaced);
+        if self.spares_old() {
+            stops.old_healthy = stops.old_healthy.min(starts.blocked);
+        }
         let mut chosen = census.orphans.clone();
         let idle =
             |present: &&Present<'_>| present.part != Part::Current && present.fitness == Fitness::Pending;
@@ -221,10 +272,19 @@ impl<'a> Round<'a, '_> {
     }
 
     /// Records what is done, and what people should know.
-    fn advance(&mut self, census: &Census<'_>, texts: Vec<String>) {
+    fn advance(
+        &mut self,
+        census: &Census<'_>,
+        counts: &Counts,
+        texts: Vec<String>,
+        steps: Vec<RolloutStep>,
+        is_waiting: bool,
+    ) {
         let service = self.service;
-        let mut advance = advance(service);
-        let mut is_done = self.plan.is_quiet() && census.is_all_well(service.desired_count);
+        let mut advance = AdvanceService { steps, ..advance(service) };
+        let is_settled = self.plan.is_quiet() && census.is_all_well(service.desired_count);
+        let is_final = self.primary.id == self.target.id && self.is_past_hooks();
+        let mut is_done = is_settled && is_final && !self.primary.trouble.halted;
         if let Some(at) = self.unproven_until(census).filter(|_| is_done) {
             self.plan.wake_at(at);
             is_done = false;
@@ -232,20 +292,54 @@ impl<'a> Round<'a, '_> {
         advance.steady = is_done;
         let is_over = |deployment: &&Deployment| {
             deployment.status != DeploymentStatus::Primary
+                && deployment.id != self.primary.id
                 && (is_done || !census.deployments.contains(&deployment.id))
         };
         advance.ended = service.deployments.iter().filter(is_over).map(|deployment| deployment.id).collect();
-        if is_done && self.primary.rollout == Rollout::InProgress {
+        let is_success = is_done || (is_final && self.succeeds_early(census, counts));
+        if is_success && self.primary.rollout != Rollout::Completed && !self.primary.trouble.halted {
             advance.rollouts.push(completed(self.primary.id));
             advance.events.push(events::completed(service, self.primary.id));
+        } else if !is_success {
+            advance.rollouts.extend(self.outlook(census, &mut advance.steps, is_waiting));
+        }
+        if is_success {
+            advance.steps.extend(self.success());
         }
         if is_done && !service.steady {
             advance.events.push(events::steady(service));
         }
         let is_new = |text: &String| events::is_new(service, self.primary, self.now, text);
         advance.events.extend(texts.into_iter().filter(is_new));
-        if !(advance.rollouts.is_empty() && advance.ended.is_empty() && advance.events.is_empty()) {
+        let is_nothing = advance.rollouts.is_empty() && advance.ended.is_empty() && advance.events.is_empty();
+        if !(is_nothing && advance.steps.is_empty()) {
             self.plan.commands.push(Command::AdvanceService(advance));
+        }
+    }
+
+    /// Whether a deployment that is not done has come to look hopeless, or no longer does.
+    fn outlook(
+        &self,
+        census: &Census<'_>,
+        steps: &mut Vec<RolloutStep>,
+        is_waiting: bool,
+    ) -> Option<(DeploymentId, Rollout, String)> {
+        let deployment = self.target;
+        if deployment.trouble.halted || self.service.settings.breaker.is_some() {
+            return None;
+        }
+        let reason = self.hopeless(census);
+        match (deployment.rollout, reason) {
+            (Rollout::InProgress, Some(reason)) => {
+                steps.push(RolloutStep::Say(reason.clone()));
+                let text = format!("ECS deployment {} failed: {reason}", deployment.id);
+                Some((deployment.id, Rollout::Failed, text))
+            }
+            (Rollout::Failed, None) if !is_waiting && deployment.failed_tasks == 0 => {
+                let text = format!("ECS deployment {} in progress.", deployment.id);
+                Some((deployment.id, Rollout::InProgress, text))
+            }
+            (Rollout::InProgress | Rollout::Completed | Rollout::Failed, _) => None,
         }
     }
 
@@ -271,6 +365,7 @@ fn advance(service: &Service) -> AdvanceService {
         retire: false,
         events: Vec::new(),
         desired_count: None,
+        steps: Vec::new(),
     }
 }
 

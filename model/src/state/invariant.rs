@@ -7,7 +7,8 @@ use crate::cluster::ClusterStatus;
 use crate::container_instance::InstanceStatus;
 use crate::id::InstanceId;
 use crate::resource::Requirements;
-use crate::service::{DeploymentStatus, ServiceStatus};
+use crate::service::task_set::Controller;
+use crate::service::{DeploymentStatus, Service, ServiceStatus};
 use crate::task::{DesiredStatus, Task, TaskStatus};
 
 /// Something that does not hold, for people.
@@ -96,7 +97,8 @@ fn check_services(state: &State, violations: &mut Vec<Violation>) {
             .iter()
             .filter(|deployment| deployment.status == DeploymentStatus::Primary)
             .count();
-        let expected = usize::from(service.status != ServiceStatus::Inactive);
+        let is_scheduled = service.controller == Controller::Ecs;
+        let expected = usize::from(is_scheduled && service.status != ServiceStatus::Inactive);
         if primaries != expected {
             violations.push(format!(
                 "{} is {:?} with {primaries} primary deployments",
@@ -105,6 +107,28 @@ fn check_services(state: &State, violations: &mut Vec<Violation>) {
         }
         if service.events.len() > crate::limits::EVENTS_PER_SERVICE {
             violations.push(format!("{} keeps {} events", service.key, service.events.len()));
+        }
+        check_records(service, violations);
+    }
+}
+
+fn check_records(service: &Service, violations: &mut Vec<Violation>) {
+    let records = &service.records;
+    let under_way = records.deployments.iter().filter(|record| !record.status.is_over()).count();
+    if under_way > usize::from(records.current().is_some()) {
+        violations.push(format!("{} has {under_way} service deployments under way", service.key));
+    }
+    if records.deployments.len() > crate::limits::SERVICE_DEPLOYMENTS {
+        violations.push(format!("{} keeps {} service deployments", service.key, records.deployments.len()));
+    }
+    for record in &records.deployments {
+        for id in record.revisions().filter(|id| !records.revisions.contains_key(id)) {
+            violations
+                .push(format!("{} of {} refers to revision {id}, which is gone", record.id, service.key));
+        }
+        let open = record.hooks.iter().filter(|run| !run.status.is_over()).count();
+        if record.status.is_over() && open > 0 {
+            violations.push(format!("{} of {} is over with {open} hooks open", record.id, service.key));
         }
     }
 }

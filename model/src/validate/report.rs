@@ -6,6 +6,7 @@ use berth_proto::agent::v1 as agent;
 use berth_proto::ecs::v1 as pb;
 
 use crate::command::TaskReport;
+use crate::limits::{LAST_LOG_LINE_BYTES, LAST_LOG_LINES};
 use crate::task::{
     ContainerObservation, ContainerStatus, Health, Observed, PortBinding, Stop, StopCode, TaskStatus,
 };
@@ -85,7 +86,21 @@ fn container(report: &agent::ContainerReport) -> Result<ContainerObservation, St
             .map(|binding| self::binding(name, binding))
             .collect::<Result<_, _>>()?,
         health: health(report.health_status)?,
+        last_log_lines: last_log_lines(report),
     })
+}
+
+/// What is more than the bounds allow is cut, the oldest lines first.
+fn last_log_lines(report: &agent::ContainerReport) -> Vec<String> {
+    let cut = |line: &String| {
+        let mut line = line.clone();
+        let fits = |at: &usize| line.is_char_boundary(*at);
+        let end = (0..=line.len().min(LAST_LOG_LINE_BYTES)).rev().find(fits).unwrap_or(0);
+        line.truncate(end);
+        line
+    };
+    let skipped = report.last_log_lines.len().saturating_sub(LAST_LOG_LINES);
+    report.last_log_lines.iter().skip(skipped).map(cut).collect()
 }
 
 fn binding(container: &str, binding: &pb::NetworkBinding) -> Result<PortBinding, String> {

@@ -1,6 +1,6 @@
 //! Services: what may be asked of them.
 //!
-//! What a service cannot be given yet (load balancers, circuit breakers, …) is refused, never left
+//! What a service cannot be given yet (load balancers, service discovery, …) is refused, never left
 //! out without a word: a service that quietly lacks half of what it was asked for is worse than none.
 
 use std::sync::Arc;
@@ -23,6 +23,7 @@ pub use update::update;
 mod create;
 mod daemon;
 mod deployment;
+mod hook;
 mod unsupported;
 mod update;
 

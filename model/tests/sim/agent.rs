@@ -23,6 +23,8 @@ pub(crate) enum Fate {
     FailsToStart,
     Crashes,
     NeverHealthy,
+    /// Runs for a moment and ends with this exit code.
+    Ends(i32),
 }
 
 /// A host, its agent and the containers on it.
@@ -91,7 +93,10 @@ impl Agent {
                 let facts = state.task_definition(&task.definition).map(|definition| &definition.facts);
                 Local {
                     observed: Observed::default(),
-                    fate: fates.get(&task.definition).copied().unwrap_or(Fate::Fine),
+                    fate: match task.awaited_by() {
+                        Some(_) => Fate::Ends(i32::from(dice.percent(20))),
+                        None => fates.get(&task.definition).copied().unwrap_or(Fate::Fine),
+                    },
                     is_checked: facts.is_some_and(|facts| facts.has_health_check()),
                     next_at: Some(now.plus(Duration::from_millis(200 + dice.below(2500)))),
                     is_news: false,
@@ -180,9 +185,19 @@ impl Local {
                 });
                 self.next_at = match fate {
                     Fate::Crashes => after(500 + dice.below(8000)),
+                    Fate::Ends(_) => after(200 + dice.below(2000)),
                     _ if self.is_checked => after(1000 + dice.below(2000)),
                     _ => None,
                 };
+            }
+            (TaskStatus::Running, Fate::Ends(code)) => {
+                let reason = "Essential container in task exited".into();
+                let stop = Stop { code: StopCode::EssentialContainerExited, reason, at: now };
+                self.change(|observed| {
+                    observed.stop = Some(stop);
+                    observed.containers.iter_mut().for_each(|container| container.exit_code = Some(code));
+                });
+                self.stop(now);
             }
             (TaskStatus::Running, Fate::NeverHealthy) if self.is_checked => {
                 self.change(|observed| observed.health = Health::Unhealthy);
@@ -214,5 +229,6 @@ fn container(port: u16) -> ContainerObservation {
         reason: String::new(),
         bindings: vec![binding],
         health: Health::Unknown,
+        last_log_lines: Vec::new(),
     }
 }

@@ -3,11 +3,18 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use berth_model::command::{Command, NewDeployment, ServiceUpdate, SetInstanceStatus, StartTasks, StopTasks};
+use berth_model::command::{
+    Command, NewDeployment, RollBackService, ServiceUpdate, SetInstanceStatus, StartTasks,
+    StopServiceDeployment, StopTasks,
+};
 use berth_model::container_instance::InstanceStatus;
 use berth_model::id::{InstanceId, ServiceKey, TaskId};
 use berth_model::placement::{Constraint, PackField, PlacementRules, SpreadField, Strategy};
 use berth_model::plan::placement::{Counted, Placer, Request};
+use berth_model::service::rollout::{NewRecord, Stage, StopKind};
+use berth_model::service::settings::{
+    CircuitBreaker, DeploymentSettings, EarlySuccess, Hook, HookAction, HookTarget, Threshold,
+};
 use berth_model::service::{DeploymentBounds, Service};
 use berth_model::task::{StopCode, Task};
 use berth_model::task_definition::TaskDefinition;
@@ -47,7 +54,10 @@ impl World {
         service.deployments[0] = fixture::deployment(self.dice.below(u64::MAX), &definition.key);
         service.deployments[0].created_at = self.now;
         let placement = self.any_rules();
-        self.must(Command::CreateService(Box::new(Service { bounds, placement, ..service })));
+        let settings = self.any_settings();
+        let mut service = Service { bounds, placement, settings, ..service };
+        service.begin_record(&self.new_record(), self.now);
+        self.must(Command::CreateService(Box::new(service)));
     }
 
     fn define(&mut self, family: &str, fate: Fate) -> TaskDefinition {
@@ -68,6 +78,67 @@ impl World {
         DeploymentBounds {
             minimum_healthy_percent: *self.dice.pick(&[0, 50, 100]),
             maximum_percent: *self.dice.pick(&[100, 150, 200]),
+        }
+    }
+
+    fn new_record(&mut self) -> NewRecord {
+        NewRecord { id: self.dice.ids().service_deployment(), images: Default::default() }
+    }
+
+    /// A circuit breaker or none, hooks or none.
+    fn any_settings(&mut self) -> DeploymentSettings {
+        let thresholds =
+            [Threshold::BoundedPercent(50), Threshold::Count(2), Threshold::UnboundedPercent(100)];
+        let breaker = self.dice.percent(60).then(|| CircuitBreaker {
+            rollback: self.dice.percent(70),
+            reset_on_healthy_task: self.dice.percent(70),
+            threshold: *self.dice.pick(&thresholds),
+        });
+        let early = EarlySuccess { healthy_percent: 100, after_cleanup: self.dice.percent(50) };
+        let early_success = self.dice.percent(20).then_some(early);
+        let hooks = if self.dice.percent(30) { vec![self.any_hook()] } else { Vec::new() };
+        DeploymentSettings { breaker, early_success, hooks }
+    }
+
+    fn any_hook(&mut self) -> Hook {
+        let targets = [HookTarget::Pause, HookTarget::Task { definition: None, overrides: None }];
+        Hook {
+            target_arn: String::new(),
+            target: self.dice.pick(&targets).clone(),
+            stages: vec![*self.dice.pick(&[Stage::PreScaleUp, Stage::PostScaleUp])],
+            timeout: Duration::from_secs(15),
+            on_timeout: *self.dice.pick(&[HookAction::Continue, HookAction::RollBack]),
+            details: None,
+        }
+    }
+
+    /// Somebody stops a deployment or wants an earlier one back.
+    fn interfere(&mut self) {
+        let Some(key) = self.any_service() else { return };
+        let Some(service) = self.state.service(&key).cloned() else { return };
+        if let Some(record) = service.records.current() {
+            let kind = *self.dice.pick(&[StopKind::Abort, StopKind::RollBack]);
+            let stop = StopServiceDeployment { key, id: record.id, kind };
+            self.must(Command::StopServiceDeployment(stop));
+            return;
+        }
+        let revisions: Vec<_> = service.records.revisions.keys().copied().collect();
+        if !revisions.is_empty() {
+            let back = RollBackService {
+                key,
+                generation: service.generation,
+                revision: *self.dice.pick(&revisions),
+                deployment: self.dice.ids().deployment(),
+                record: self.new_record(),
+            };
+            self.must(Command::RollBackService(Box::new(back)));
+        }
+    }
+
+    fn change_settings(&mut self) {
+        let settings = self.any_settings();
+        if let Some(key) = self.any_service() {
+            self.update(key, |update| update.settings = Some(settings));
         }
     }
 
@@ -112,6 +183,12 @@ impl World {
             20 => self.delete_or_create(),
             21..=22 => self.stop_some_task(),
             23..=24 => self.run_tasks(),
+            25 => self.change_settings(),
+            26 => self.interfere(),
+            27 => {
+                self.deploy_anything();
+                self.deploy_anything();
+            }
             _ => {}
         }
     }
@@ -164,6 +241,7 @@ impl World {
             placement: None,
             spec: None,
             deployment: None,
+            settings: None,
         };
         change(&mut update);
         self.must(Command::UpdateService(Box::new(update)));
@@ -187,7 +265,8 @@ impl World {
     fn deploy(&mut self, key: ServiceKey, fate: Fate) {
         let definition = self.define(key.name.as_str(), fate);
         let id = self.dice.ids().deployment();
-        let deployment = NewDeployment { id, task_definition: definition.key };
+        let record = Some(self.new_record());
+        let deployment = NewDeployment { id, task_definition: definition.key, record };
         self.update(key, |update| update.deployment = Some(deployment));
     }
 
@@ -270,6 +349,8 @@ impl World {
             self.update(key.clone(), |update| {
                 update.desired_count = Some(desired);
                 update.bounds = Some(bounds);
+                // Given up or gone back, a service would not be where it is expected.
+                update.settings = Some(DeploymentSettings::default());
             });
             self.deploy(key, Fate::Fine);
         }

@@ -15,7 +15,7 @@ use berth_model::id::{
 };
 use berth_model::placement::PlacementRules;
 use berth_model::resource::{Capacity, Requirements};
-use berth_model::service::{Deployment, DeploymentBounds, DeploymentStatus, Rollout, Service, ServiceStatus};
+use berth_model::service::{Deployment, DeploymentBounds, Service, ServiceStatus};
 use berth_model::state::State;
 use berth_model::task::{DesiredStatus, Health, Observed, Owner, Scheduling, Task, TaskStatus};
 use berth_model::task_definition::{ContainerFacts, Facts, TaskDefinition, TaskDefinitionStatus};
@@ -94,22 +94,18 @@ pub(crate) fn service(name: &str, desired_count: u32, definition: &TaskDefinitio
         refused: None,
         steady: false,
         client_token: None,
+        controller: Default::default(),
+        task_sets: Vec::new(),
+        settings: Default::default(),
+        records: Default::default(),
         spec: Wire::default(),
     }
 }
 
 pub(crate) fn deployment(number: u64, definition: &TaskDefinitionKey) -> Deployment {
     Deployment {
-        id: DeploymentId::new(number),
-        status: DeploymentStatus::Primary,
-        task_definition: definition.clone(),
-        rollout: Rollout::InProgress,
         rollout_reason: String::new(),
-        created_at: START,
-        updated_at: START,
-        failed_tasks: 0,
-        crashes: 0,
-        last_crash_at: None,
+        ..Deployment::new(DeploymentId::new(number), definition.clone(), START)
     }
 }
 
@@ -136,6 +132,8 @@ pub(crate) fn task(number: u128, on: u128, definition: &TaskDefinition, group: &
         observed: Observed::default(),
         scheduling: Scheduling::default(),
         version: 1,
+        images: None,
+        unhealthy_at: None,
     }
 }
 

@@ -51,6 +51,21 @@ fn everything_converges_once_the_faults_stop() {
 }
 
 #[test]
+fn a_wake_that_is_forgotten_is_found() {
+    let is_found = |seed| {
+        let run = || {
+            let mut world = World::new(seed);
+            world.forgets_wakes = true;
+            world.suffer();
+            world.recover();
+            oracle::check_recovered(&mut world);
+        };
+        catch_unwind(AssertUnwindSafe(run)).is_err()
+    };
+    assert!((0..5).any(is_found), "five runs without a single wake went unnoticed");
+}
+
+#[test]
 fn a_seed_gives_the_same_run_every_time() {
     let bytes = |seed| {
         let mut world = World::new(seed);

@@ -61,7 +61,7 @@ pub(crate) fn check_plan(state: &State, key: &ServiceKey, now: Timestamp, policy
 
 fn starts(plan: &Plan) -> usize {
     let starts = plan.commands.iter().map(|command| match command {
-        Command::StartTasks(start) => start.tasks.len(),
+        Command::StartTasks(start) if start.service.is_some() => start.tasks.len(),
         _ => 0,
     });
     starts.sum()
@@ -124,6 +124,7 @@ fn check_service(world: &World, service: &Service, messages: &[&String]) {
     let key = &service.key;
     assert!(service.steady, "{key} is not steady: {messages:?}");
     let [only] = service.deployments.as_slice() else { panic!("{key} has deployments left: {messages:?}") };
+    assert!(service.records.current().is_none(), "{key} has a deployment that never ends: {messages:?}");
     assert_eq!(only.rollout, Rollout::Completed, "{key}: {messages:?}");
     let tasks = world.state.tasks_of(key).filter(|task| !task.is_stopped());
     let wanted: Vec<&Task> = tasks.map(|task| &**task).collect();

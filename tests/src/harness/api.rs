@@ -12,6 +12,7 @@ use berth_proto::admin::v1::{Controller, ListControllersRequest};
 use berth_proto::ecs::v1 as ecs;
 use ecs::clusters_client::ClustersClient;
 use ecs::container_instances_client::ContainerInstancesClient;
+use ecs::service_deployments_client::ServiceDeploymentsClient;
 use ecs::services_client::ServicesClient;
 use ecs::task_definitions_client::TaskDefinitionsClient;
 use ecs::tasks_client::TasksClient;
@@ -41,6 +42,8 @@ pub struct Api {
     pub task_definitions: TaskDefinitionsClient<Signed>,
     /// Services.
     pub services: ServicesClient<Signed>,
+    /// Service deployments and revisions.
+    pub service_deployments: ServiceDeploymentsClient<Signed>,
     /// Tasks.
     pub tasks: TasksClient<Signed>,
     /// Container instances.
@@ -71,6 +74,7 @@ impl Api {
             clusters: ClustersClient::with_interceptor(channel.clone(), signer.clone()),
             task_definitions: TaskDefinitionsClient::with_interceptor(channel.clone(), signer.clone()),
             services: ServicesClient::with_interceptor(channel.clone(), signer.clone()),
+            service_deployments: ServiceDeploymentsClient::with_interceptor(channel.clone(), signer.clone()),
             tasks: TasksClient::with_interceptor(channel.clone(), signer.clone()),
             instances: ContainerInstancesClient::with_interceptor(channel.clone(), signer.clone()),
             admin: AdminClient::with_interceptor(channel, signer),

@@ -28,6 +28,19 @@ async fn what_cannot_be_launched_fails_with_the_text_of_ecs() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_container_that_crashes_is_reported_with_what_it_wrote_last() {
+    let host = Host::new();
+    let mut agent = host.start().await;
+    agent.want([task("bad", vec![container("web", "sim/exit:3")])]).await;
+    let stopped = agent.until_status("bad", "STOPPED").await;
+    let [line] = stopped.containers[0].last_log_lines.as_slice() else { panic!("{stopped:?}") };
+    assert!(line.ends_with("is simulated and says nothing"), "{line}");
+    agent.want([task("good", vec![container("web", "sim/exit:0")])]).await;
+    let stopped = agent.until_status("good", "STOPPED").await;
+    assert!(stopped.containers[0].last_log_lines.is_empty(), "{stopped:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_containers_that_did_start_are_stopped_when_another_cannot() {
     let host = Host::new();
     let mut agent = host.start().await;

@@ -48,6 +48,12 @@ named_by!(
     PutAttributesRequest,
     ListAttributesRequest,
     DeleteAttributesRequest,
+    ListServiceDeploymentsRequest,
+    CreateTaskSetRequest,
+    DescribeTaskSetsRequest,
+    UpdateTaskSetRequest,
+    UpdateServicePrimaryTaskSetRequest,
+    DeleteTaskSetRequest,
 );
 unnamed!(
     DescribeClustersRequest,
@@ -58,9 +64,19 @@ unnamed!(
     ListTaskDefinitionsRequest,
     DeregisterTaskDefinitionRequest,
     DeleteTaskDefinitionsRequest,
+    DescribeServiceDeploymentsRequest,
+    DescribeServiceRevisionsRequest,
+    StopServiceDeploymentRequest,
+    ContinueServiceDeploymentRequest,
 );
 
 impl InCluster for admin::ReadLogsRequest {
+    fn cluster(&self) -> Option<&str> {
+        Some(&self.cluster)
+    }
+}
+
+impl InCluster for admin::RollBackServiceRequest {
     fn cluster(&self) -> Option<&str> {
         Some(&self.cluster)
     }

@@ -8,8 +8,10 @@ use berth_proto::ecs::v1 as pb;
 use super::{Tags, count, text, uuid};
 
 mod deployment;
+mod task_set;
 
-use deployment::Counts;
+pub(crate) use deployment::Counts;
+pub(crate) use task_set::task_set;
 
 /// A service, with the newest of its events first.
 pub(crate) fn service(service: &Service, view: &State, shown: Tags) -> pb::Service {
@@ -24,7 +26,15 @@ pub(crate) fn service(service: &Service, view: &State, shown: Tags) -> pb::Servi
         desired_count: Some(count(service.desired_count)),
         running_count: Some(count(counts.running())),
         pending_count: Some(count(counts.pending())),
-        task_definition: Some(scope.task_definition(&service.task_definition)),
+        // A service that is deployed with task sets has none before its first primary one.
+        task_definition: (service.task_definition.revision > 0)
+            .then(|| scope.task_definition(&service.task_definition)),
+        task_sets: service.task_sets.iter().map(|set| task_set(service, set, view, shown)).collect(),
+        current_service_deployment: service
+            .records
+            .current()
+            .map(|current| scope.service_deployment(&service.key, current.id)),
+        current_service_revisions: deployment::revisions(service, &counts, scope),
         deployments: deployment::deployments(service, &spec, &counts, scope),
         events: service.events.iter().rev().map(event).collect(),
         created_at: Some(service.created_at.to_message()),

@@ -57,7 +57,7 @@ fn health(health: Health) -> pb::HealthStatus {
 fn started_by(task: &Task) -> Option<String> {
     match &task.owner {
         Owner::Service { deployment, .. } => Some(deployment.to_string()),
-        Owner::Standalone => task.started_by.as_deref().map(str::to_owned),
+        Owner::Standalone | Owner::Hook { .. } => task.started_by.as_deref().map(str::to_owned),
     }
 }
 

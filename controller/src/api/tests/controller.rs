@@ -18,8 +18,10 @@ use berth_process::token::Signer;
 use berth_proto::admin::v1::admin_client::AdminClient;
 use berth_proto::ecs::v1::clusters_client::ClustersClient;
 use berth_proto::ecs::v1::container_instances_client::ContainerInstancesClient;
+use berth_proto::ecs::v1::service_deployments_client::ServiceDeploymentsClient;
 use berth_proto::ecs::v1::services_client::ServicesClient;
 use berth_proto::ecs::v1::task_definitions_client::TaskDefinitionsClient;
+use berth_proto::ecs::v1::task_sets_client::TaskSetsClient;
 use berth_proto::ecs::v1::tasks_client::TasksClient;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
@@ -142,6 +144,14 @@ impl Controller {
 
     pub(super) fn services(&self) -> ServicesClient<Signed> {
         ServicesClient::new(self.signed())
+    }
+
+    pub(super) fn service_deployments(&self) -> ServiceDeploymentsClient<Signed> {
+        ServiceDeploymentsClient::new(self.signed())
+    }
+
+    pub(super) fn task_sets(&self) -> TaskSetsClient<Signed> {
+        TaskSetsClient::new(self.signed())
     }
 
     pub(super) fn instances(&self) -> ContainerInstancesClient<Signed> {

@@ -2,6 +2,7 @@
 
 use berth_model::command::{Command, StartTasks, TaskReport};
 use berth_model::id::{ClusterName, DeploymentId, Ids, InstanceId, ServiceKey, ServiceName, TaskId};
+use berth_model::plan::Policy;
 use berth_model::service::Service;
 use berth_model::task::{
     ContainerObservation, ContainerStatus, DesiredStatus, Health, Observed, Owner, PortBinding, Task,
@@ -102,6 +103,19 @@ pub(super) fn offer(zone: &str) -> pb::RegisterContainerInstanceRequest {
 // === impl Controller ===
 
 impl Controller {
+    /// Plans for a service until nothing is left to do now, as the leader would.
+    pub(super) fn plan_service(&self, name: &str) {
+        let (mut ids, policy) = (Ids::from_seed(9), Policy::default());
+        let now = Timestamp::from_unix_ms(NOW_MS);
+        for _ in 0..10 {
+            let key = self.service_named(name).key.clone();
+            let plan = berth_model::plan::service::plan(&self.view(), &key, now, &policy, &mut ids);
+            for command in plan.commands {
+                self.consensus.apply(command).expect("planned on this state");
+            }
+        }
+    }
+
     /// Registers a definition and returns its ARN.
     pub(super) async fn define(&self, definition: pb::RegisterTaskDefinitionRequest) -> String {
         let answer = self.task_definitions().register_task_definition(definition).await.expect("registered");
@@ -201,6 +215,8 @@ pub(super) fn standalone(id: TaskId, instance: InstanceId) -> Task {
         stop: None,
         observed: Observed::default(),
         version: 1,
+        images: None,
+        unhealthy_at: None,
     }
 }
 
@@ -220,6 +236,7 @@ pub(super) fn running_web() -> ContainerObservation {
             udp: false,
         }],
         health: Health::Healthy,
+        last_log_lines: Vec::new(),
     }
 }
 

@@ -53,6 +53,7 @@ fn advance(controller: &Controller, name: &str) -> AdvanceService {
         steady: false,
         retire: false,
         events: Vec::new(),
+        steps: Vec::new(),
     }
 }
 
@@ -66,6 +67,7 @@ fn rival_update(controller: &Controller, name: &str, generation: u64) -> Command
         placement: None,
         spec: None,
         deployment: None,
+        settings: None,
     }))
 }
 

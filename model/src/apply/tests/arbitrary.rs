@@ -156,7 +156,8 @@ fn generation(state: &State, key: &ServiceKey, dice: &mut Dice) -> Generation {
 
 fn update(state: &State, dice: &mut Dice) -> ServiceUpdate {
     let key = service_key(dice);
-    let deployment = NewDeployment { id: deployment_id(dice), task_definition: definition_key(state, dice) };
+    let deployment =
+        NewDeployment { id: deployment_id(dice), task_definition: definition_key(state, dice), record: None };
     ServiceUpdate {
         generation: generation(state, &key, dice),
         key,
@@ -165,6 +166,7 @@ fn update(state: &State, dice: &mut Dice) -> ServiceUpdate {
         placement: None,
         spec: None,
         deployment: dice.percent(60).then_some(deployment),
+        settings: None,
     }
 }
 
@@ -180,6 +182,7 @@ fn advance(state: &State, dice: &mut Dice) -> AdvanceService {
         retire: dice.percent(20),
         events: (0..dice.below(3)).map(|number| format!("event {number}")).collect(),
         desired_count: None,
+        steps: Vec::new(),
     }
 }
 
@@ -319,6 +322,7 @@ fn container(name: &str, dice: &mut Dice) -> ContainerObservation {
         reason: String::new(),
         bindings: if dice.percent(40) { vec![binding] } else { Vec::new() },
         health: Health::Unknown,
+        last_log_lines: Vec::new(),
     }
 }
 

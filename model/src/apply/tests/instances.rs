@@ -140,6 +140,7 @@ fn a_port_that_two_tasks_hold_is_free_when_both_let_go() {
                 reason: String::new(),
                 bindings: vec![bound.clone()],
                 health: Health::Unknown,
+                last_log_lines: Vec::new(),
             }];
         });
     }

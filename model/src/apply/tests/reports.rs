@@ -140,6 +140,7 @@ fn what_a_caller_changed_is_held_until_its_container_stops() {
         reason: String::new(),
         bindings: Vec::new(),
         health: Health::Unknown,
+        last_log_lines: Vec::new(),
     };
     let mut held_after = |app: bool, sidecar: bool| {
         machine.observe(TaskId::new(1), |observed| {

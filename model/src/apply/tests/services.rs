@@ -56,6 +56,7 @@ fn a_later_service_of_the_same_name_refuses_what_was_decided_for_the_earlier() {
         retire: true,
         events: Vec::new(),
         desired_count: None,
+        steps: Vec::new(),
     };
     machine.must(Command::AdvanceService(retire));
     machine.create(&service("web", 1, &definition("web", 1, 1, 1).key));
@@ -77,7 +78,9 @@ fn a_deployment_id_is_used_once() {
         deployment: Some(NewDeployment {
             id: DeploymentId::new(1),
             task_definition: definition("web", 1, 1, 1).key,
+            record: None,
         }),
+        settings: None,
     };
     let reply = machine.apply(Command::UpdateService(Box::new(update)));
     assert!(matches!(reply, Err(Rejection::Malformed(_))), "{reply:?}");

@@ -182,8 +182,8 @@ impl Case {
     fn is_counted(&self, task: &Task) -> bool {
         match (&task.owner, self.of_service) {
             (Owner::Service { name, .. }, true) => name.as_str() == "web",
-            (Owner::Standalone, false) => &*task.group == "g",
-            (Owner::Service { .. }, false) | (Owner::Standalone, true) => false,
+            (Owner::Standalone | Owner::Hook { .. }, false) => &*task.group == "g",
+            (Owner::Service { .. }, false) | (Owner::Standalone | Owner::Hook { .. }, true) => false,
         }
     }
 

@@ -11,12 +11,33 @@ use crate::plan::{Plan, Policy};
 use crate::state::invariant::check;
 
 fn step(machine: &mut Machine) -> Plan {
-    let plan = plan(&machine.state, machine.now, &Policy::default());
+    let plan = plan(&machine.state, machine.now, &policy());
     for command in &plan.commands {
         machine.must(command.clone());
     }
     assert_eq!(check(&machine.state), Vec::<String>::new());
     plan
+}
+
+fn policy() -> Policy {
+    Policy { retention: Duration::from_secs(3600), ..Policy::default() }
+}
+
+#[test]
+fn the_oldest_tasks_go_before_their_time_when_there_are_too_many() {
+    let mut machine = Machine::new();
+    machine.register(instance(1, "a", 1000, 1000));
+    let web = definition("web", 1, 10, 10);
+    machine.define(&web);
+    for number in 1..=5 {
+        machine.start(vec![task(number, 1, &web, "g")]);
+        machine.now = machine.now.plus(Duration::from_secs(1));
+        machine.end(TaskId::new(number));
+    }
+    let policy = Policy { stopped_tasks: 3, ..policy() };
+    let plan = plan(&machine.state, machine.now, &policy);
+    let [Command::Forget(forget)] = plan.commands.as_slice() else { panic!("{plan:?}") };
+    assert_eq!(forget.tasks, [TaskId::new(1), TaskId::new(2)]);
 }
 
 #[test]
@@ -81,13 +102,8 @@ fn deleted_definitions_stay_as_long_as_anything_uses_them() {
     machine.must(Command::DeleteService(service_key("web")));
     assert!(step(&mut machine).is_quiet());
     let mut ids = crate::id::Ids::from_seed(1);
-    let retire = crate::plan::service::plan(
-        &machine.state,
-        &service_key("web"),
-        machine.now,
-        &Policy::default(),
-        &mut ids,
-    );
+    let retire =
+        crate::plan::service::plan(&machine.state, &service_key("web"), machine.now, &policy(), &mut ids);
     retire.commands.into_iter().for_each(|command| drop(machine.must(command)));
     step(&mut machine);
     assert!(machine.state.task_definition(&web.key).is_none());

@@ -62,12 +62,14 @@ pub(super) enum Part {
 // === impl Census ===
 
 impl<'a> Census<'a> {
+    /// Counts all tasks of a service, or only those of one deployment.
     pub(super) fn take(
         view: &'a State,
         service: &'a Service,
         primary: &Deployment,
         now: Timestamp,
         policy: &Policy,
+        only: Option<DeploymentId>,
     ) -> Self {
         let mut census = Self::default();
         let mut definitions = Definitions { view, known: BTreeMap::new() };
@@ -75,7 +77,8 @@ impl<'a> Census<'a> {
         let grace = Duration::from_secs(u64::try_from(grace).unwrap_or(0));
         let examination = Examination { now, policy, grace };
         census.replaced = replaced(view, service);
-        for task in view.tasks_of(&service.key) {
+        let counts = |task: &&std::sync::Arc<Task>| only.is_none_or(|id| task.deployment() == Some(id));
+        for task in view.tasks_of(&service.key).filter(counts) {
             if task.is_stopped() {
                 census.crashed += u32::from(is_crash_of_last_round(view, task, primary));
             } else {
@@ -118,6 +121,8 @@ impl<'a> Census<'a> {
             Fitness::Unhealthy => Part::Unhealthy,
             Fitness::Pending | Fitness::Warming | Fitness::Healthy => Part::Current,
         };
+        let is_new_failure = task.unhealthy_at.is_some() && task.unhealthy_at >= primary.last_crash_at;
+        self.crashed += u32::from(part == Part::Unhealthy && is_new_failure);
         if task.observed.last_status == TaskStatus::Running {
             self.stable_at = self.stable_at.max(Some(started_at(task).plus(STABLE_RUN)));
         }

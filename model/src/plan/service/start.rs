@@ -54,6 +54,8 @@ impl Template {
         now: Timestamp,
     ) -> Self {
         let needs = definition.facts.requirements();
+        let revision = service.records.revisions.get(&deployment.id);
+        let images = revision.map(|revision| &revision.images).filter(|images| !images.is_empty());
         let task = Task {
             id: crate::id::TaskId::new(0),
             cluster: service.key.cluster.clone(),
@@ -74,6 +76,8 @@ impl Template {
             observed: Observed::default(),
             scheduling: Scheduling::default(),
             version: 1,
+            images: images.cloned().map(Arc::new),
+            unhealthy_at: None,
         };
         Self { task, needs }
     }
@@ -81,6 +85,11 @@ impl Template {
     /// What each of them needs.
     pub(in crate::plan) fn needs(&self) -> &Requirements {
         &self.needs
+    }
+
+    /// The task, on no instance yet.
+    pub(super) fn into_task(self) -> Task {
+        self.task
     }
 
     pub(in crate::plan) fn task(&self, ids: &mut Ids, instance: InstanceId) -> Task {

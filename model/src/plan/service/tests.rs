@@ -6,8 +6,9 @@ use super::plan;
 use crate::command::{Command, NewDeployment, ServiceUpdate, SetInstanceStatus};
 use crate::container_instance::InstanceStatus;
 use crate::fixture::{Machine, definition, instance, service, service_key};
-use crate::id::{DeploymentId, Ids, InstanceId, TaskId};
+use crate::id::{DeploymentId, Ids, InstanceId, ServiceDeploymentId, TaskId};
 use crate::plan::{Plan, Policy};
+use crate::service::rollout::NewRecord;
 use crate::service::{DeploymentBounds, Service};
 use crate::task::{DesiredStatus, Task, TaskStatus};
 use crate::task_definition::TaskDefinition;
@@ -19,6 +20,8 @@ mod events;
 mod lifecycle;
 mod lost;
 mod rolling;
+mod rollout;
+mod task_sets;
 
 /// A service `web` in a machine, its planner, and agents that do what they are told when they are told to.
 struct World {
@@ -41,7 +44,9 @@ impl World {
         }
         let web = definition("web", 1, 100, 100);
         machine.define(&web);
-        machine.create(&Service { bounds, ..service("web", desired, &web.key) });
+        let mut service = Service { bounds, ..service("web", desired, &web.key) };
+        service.begin_record(&record(1), machine.now);
+        machine.create(&service);
         Self { machine, ids: Ids::from_seed(1), policy: Policy::default(), definitions: 1 }
     }
 
@@ -144,6 +149,7 @@ impl World {
             placement: None,
             spec: None,
             deployment: None,
+            settings: None,
         };
         change(&mut update);
         self.machine.must(Command::UpdateService(Box::new(update)));
@@ -161,7 +167,11 @@ impl World {
         self.machine.define(&next);
         let id = DeploymentId::new(u64::from(self.definitions));
         self.update(|update| {
-            update.deployment = Some(NewDeployment { id, task_definition: next.key.clone() });
+            update.deployment = Some(NewDeployment {
+                id,
+                task_definition: next.key.clone(),
+                record: Some(record(id.number())),
+            });
         });
         id
     }
@@ -175,6 +185,11 @@ impl World {
         let id = InstanceId::new(instance);
         self.machine.must(Command::SetInstanceConnected { id, connected });
     }
+}
+
+/// A service deployment of this number.
+fn record(number: u64) -> NewRecord {
+    NewRecord { id: ServiceDeploymentId::new(u128::from(number)), images: Default::default() }
 }
 
 fn percent(minimum_healthy_percent: u32, maximum_percent: u32) -> DeploymentBounds {

@@ -1,14 +1,18 @@
 //! CreateService.
 
+use std::collections::BTreeMap;
+
 use berth_proto::ecs::v1 as pb;
 
 use super::unsupported::Extras;
 use super::{daemon, deployment};
 use crate::command::Command;
 use crate::error::{ApiError, Exception};
-use crate::id::{ClusterName, Ids, ServiceKey, ServiceName};
+use crate::id::{ClusterName, Ids, ServiceKey, ServiceName, TaskDefinitionKey};
 use crate::limits::{SERVICES_PER_CLUSTER, TASKS_PER_SERVICE};
-use crate::service::{Deployment, DeploymentBounds, DeploymentStatus, Rollout, Service, ServiceStatus};
+use crate::service::rollout::{NewRecord, Records};
+use crate::service::task_set::Controller;
+use crate::service::{Deployment, DeploymentBounds, Service, ServiceStatus};
 use crate::state::State;
 use crate::task_definition::TaskDefinition;
 use crate::validate::launch::Launch;
@@ -33,14 +37,23 @@ pub fn create(
         return Err(launch_type_and_strategy());
     }
     extras(request).check()?;
-    let definition = name::usable_task_definition(request.task_definition.as_deref(), view)?;
-    let launch = Launch {
-        launch_type: request.launch_type,
-        platform_version: request.platform_version.as_deref(),
-        network: request.network_configuration.as_ref(),
+    let definition = match controller(request)? {
+        Controller::Ecs => {
+            let definition = name::usable_task_definition(request.task_definition.as_deref(), view)?;
+            let launch = Launch {
+                launch_type: request.launch_type,
+                platform_version: request.platform_version.as_deref(),
+                network: request.network_configuration.as_ref(),
+            };
+            launch.check(definition)?;
+            Some(&**definition)
+        }
+        Controller::External => {
+            check_external(request)?;
+            None
+        }
     };
-    launch.check(definition)?;
-    let service = build(request, key.clone(), definition, admission)?;
+    let service = build(request, key.clone(), definition, view, admission)?;
     check_existing(view, &service)?;
     check_quota(view, &key.cluster)?;
     Ok((key, Command::CreateService(Box::new(service))))
@@ -102,17 +115,52 @@ fn extras(request: &pb::CreateServiceRequest) -> Extras<'_> {
     }
 }
 
+/// Who is to deploy it.
+fn controller(request: &pb::CreateServiceRequest) -> Result<Controller, ApiError> {
+    let kind = request.deployment_controller.as_ref().and_then(|controller| controller.r#type);
+    let kind = name::member::<pb::DeploymentControllerType>("deploymentController.type", kind)?;
+    Ok(match kind {
+        Some(pb::DeploymentControllerType::External) => Controller::External,
+        None
+        | Some(
+            pb::DeploymentControllerType::Ecs
+            | pb::DeploymentControllerType::CodeDeploy
+            | pb::DeploymentControllerType::Unspecified,
+        ) => Controller::Ecs,
+    })
+}
+
+/// What belongs to the task sets of a service cannot be given to the service itself.
+fn check_external(request: &pb::CreateServiceRequest) -> Result<(), ApiError> {
+    let given = [
+        (request.task_definition.as_deref().is_some_and(|text| !text.is_empty()), "taskDefinition"),
+        (request.network_configuration.is_some(), "networkConfiguration"),
+        (request.platform_version.is_some(), "platformVersion"),
+        (request.deployment_configuration.is_some(), "deploymentConfiguration"),
+    ];
+    match given.into_iter().find(|(is_given, _)| *is_given) {
+        None => Ok(()),
+        Some((_, member)) => {
+            let problem = "cannot be specified for a service with the EXTERNAL deployment controller.";
+            Err(ApiError::invalid(format!("{member} {problem} Its task sets have it.")))
+        }
+    }
+}
+
 fn build(
     request: &pb::CreateServiceRequest,
     key: ServiceKey,
-    definition: &TaskDefinition,
+    definition: Option<&TaskDefinition>,
+    view: &State,
     admission: &mut Admission,
 ) -> Result<Service, ApiError> {
     let is_daemon = request.scheduling_strategy() == pb::SchedulingStrategy::Daemon;
     let defaults = if is_daemon { daemon::BOUNDS } else { DeploymentBounds::default() };
-    let (bounds, configuration) = deployment::parse(request.deployment_configuration.as_ref(), defaults)?;
+    let parsed = deployment::parse(request.deployment_configuration.as_ref(), None, defaults, view)?;
+    let controller = controller(request)?;
     let desired_count = if is_daemon {
-        daemon::check(request.desired_count, &request.placement_strategy, bounds)?;
+        daemon::check_controller(controller)?;
+        daemon::check(request.desired_count, &request.placement_strategy, parsed.bounds)?;
         0
     } else {
         let missing = || {
@@ -124,14 +172,17 @@ fn build(
     let propagate = name::member::<pb::PropagateTags>("propagateTags", request.propagate_tags)?;
     let spec = pb::Service {
         launch_type: Some(pb::LaunchType::Ec2.into()),
-        deployment_configuration: Some(configuration),
+        deployment_configuration: Some(parsed.echo),
         placement_constraints: request.placement_constraints.clone(),
         placement_strategy: request.placement_strategy.clone(),
         network_configuration: request.network_configuration.clone(),
         health_check_grace_period_seconds: request.health_check_grace_period_seconds,
         scheduling_strategy: Some(scheduling(is_daemon).into()),
         deployment_controller: Some(pb::DeploymentController {
-            r#type: Some(pb::DeploymentControllerType::Ecs.into()),
+            r#type: Some(match controller {
+                Controller::Ecs => pb::DeploymentControllerType::Ecs.into(),
+                Controller::External => pb::DeploymentControllerType::External.into(),
+            }),
         }),
         tags: tag::render(&tag::parse(&request.tags)?),
         enable_ecs_managed_tags: Some(request.enable_ecs_managed_tags()),
@@ -140,43 +191,39 @@ fn build(
         availability_zone_rebalancing: Some(pb::AvailabilityZoneRebalancing::Disabled.into()),
         ..pb::Service::default()
     };
-    Ok(Service {
+    let now = admission.now;
+    let first = |definition: &TaskDefinition, ids: &mut Ids| {
+        Deployment::new(ids.deployment(), definition.key.clone(), now)
+    };
+    let none = || TaskDefinitionKey { family: "".into(), revision: 0 };
+    let mut service = Service {
         key,
         generation: FIRST_GENERATION,
         status: ServiceStatus::Active,
-        created_at: admission.now,
+        created_at: now,
         created_by: admission.principal.clone(),
         desired_count,
-        task_definition: definition.key.clone(),
-        bounds,
+        task_definition: definition.map_or_else(none, |definition| definition.key.clone()),
+        bounds: parsed.bounds,
         placement,
-        deployments: vec![first_deployment(definition, &mut admission.ids, admission.now)],
+        deployments: definition.map(|definition| first(definition, &mut admission.ids)).into_iter().collect(),
         events: imbl::Vector::new(),
         refused: None,
         steady: false,
         client_token: request.client_token.clone(),
+        controller,
+        task_sets: Vec::new(),
+        settings: parsed.settings,
+        records: Records::default(),
         spec: Wire::new(spec),
-    })
+    };
+    let record = NewRecord { id: admission.ids.service_deployment(), images: BTreeMap::new() };
+    service.begin_record(&record, now);
+    Ok(service)
 }
 
 fn scheduling(is_daemon: bool) -> pb::SchedulingStrategy {
     if is_daemon { pb::SchedulingStrategy::Daemon } else { pb::SchedulingStrategy::Replica }
-}
-
-fn first_deployment(definition: &TaskDefinition, ids: &mut Ids, now: crate::time::Timestamp) -> Deployment {
-    let id = ids.deployment();
-    Deployment {
-        id,
-        status: DeploymentStatus::Primary,
-        task_definition: definition.key.clone(),
-        rollout: Rollout::InProgress,
-        rollout_reason: format!("ECS deployment {id} in progress."),
-        created_at: now,
-        updated_at: now,
-        failed_tasks: 0,
-        crashes: 0,
-        last_crash_at: None,
-    }
 }
 
 /// A name is taken by what is ACTIVE or DRAINING, unless this is the call that took it.

@@ -6,10 +6,21 @@ use berth_proto::ecs::v1 as pb;
 
 use crate::error::ApiError;
 use crate::service::DeploymentBounds;
+use crate::service::task_set::Controller;
 
 /// The bounds of a DAEMON service that says nothing: an old task stops before the new one starts, everywhere at once.
 pub(super) const BOUNDS: DeploymentBounds =
     DeploymentBounds { minimum_healthy_percent: 0, maximum_percent: 100 };
+
+/// Task sets are of REPLICA services only.
+pub(super) fn check_controller(controller: Controller) -> Result<(), ApiError> {
+    match controller {
+        Controller::Ecs => Ok(()),
+        Controller::External => Err(ApiError::invalid(
+            "The daemon scheduling strategy does not support the EXTERNAL deployment controller.",
+        )),
+    }
+}
 
 /// Refuses what only a REPLICA service has.
 pub(super) fn check(

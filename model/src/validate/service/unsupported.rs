@@ -40,8 +40,8 @@ impl Extras<'_> {
         }
         let asked = [
             (
-                controller.is_some_and(|kind| kind != pb::DeploymentControllerType::Ecs),
-                "A deployment controller other than ECS",
+                controller == Some(pb::DeploymentControllerType::CodeDeploy),
+                "The CODE_DEPLOY deployment controller",
             ),
             (!self.load_balancers.is_empty(), "A service with load balancers"),
             (!self.registries.is_empty(), "A service with service registries"),
@@ -59,10 +59,6 @@ impl Extras<'_> {
             (
                 rebalancing == Some(pb::AvailabilityZoneRebalancing::Enabled),
                 "availabilityZoneRebalancing ENABLED",
-            ),
-            (
-                self.grace_period_seconds.is_some_and(|seconds| seconds > 0),
-                "healthCheckGracePeriodSeconds above 0",
             ),
         ];
         match asked.into_iter().find(|(asked, _)| *asked) {

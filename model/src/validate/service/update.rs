@@ -1,5 +1,7 @@
 //! UpdateService: what is absent stays, an empty list clears, and only some members start a deployment.
 
+use std::collections::BTreeMap;
+
 use berth_proto::ecs::v1 as pb;
 
 use super::create::desired_count;
@@ -8,6 +10,8 @@ use super::{daemon, deployment};
 use crate::command::{Command, NewDeployment, ServiceUpdate};
 use crate::error::ApiError;
 use crate::id::ServiceKey;
+use crate::service::rollout::NewRecord;
+use crate::service::task_set::Controller;
 use crate::service::{Service, ServiceStatus};
 use crate::state::State;
 use crate::task_definition::TaskDefinition;
@@ -27,14 +31,19 @@ pub fn update(
         return Err(ApiError::service_not_active());
     }
     extras(request).check()?;
+    if service.controller == Controller::External {
+        check_external(request)?;
+    }
+    let parsed = request.deployment_configuration.as_ref();
+    let parsed = parsed.map(|given| deployment::parse(Some(given), Some(service), service.bounds, view)).transpose()?;
     let current = view.task_definition(&service.task_definition);
     let definition = match request.task_definition.as_deref().filter(|text| !text.is_empty()) {
         Some(reference) => Some(name::usable_task_definition(Some(reference), view)?),
         None => current,
     };
-    let spec = spec(request, service)?;
+    let spec = spec(request, service, parsed.as_ref())?;
     if service.is_daemon() {
-        let bounds = bounds(request, service)?.unwrap_or(service.bounds);
+        let bounds = parsed.as_ref().map_or(service.bounds, |parsed| parsed.bounds);
         daemon::check(request.desired_count, &spec.placement_strategy, bounds)?;
     }
     let starts = starts_deployment(request, service, &spec, definition.map(AsRef::as_ref));
@@ -49,11 +58,15 @@ pub fn update(
         key: key.clone(),
         generation: service.generation,
         desired_count: request.desired_count.map(desired_count).transpose()?,
-        bounds: bounds(request, service)?,
+        bounds: parsed.as_ref().map(|parsed| parsed.bounds).filter(|bounds| *bounds != service.bounds),
         placement: (rules != service.placement).then_some(rules),
         spec: (spec != *service.spec).then(|| Wire::new(spec)),
-        deployment: starts
-            .then(|| NewDeployment { id: admission.ids.deployment(), task_definition: new_task_definition }),
+        deployment: starts.then(|| NewDeployment {
+            id: admission.ids.deployment(),
+            task_definition: new_task_definition,
+            record: Some(NewRecord { id: admission.ids.service_deployment(), images: BTreeMap::new() }),
+        }),
+        settings: parsed.map(|parsed| parsed.settings).filter(|settings| *settings != service.settings),
     };
     Ok((key, Command::UpdateService(Box::new(command))))
 }
@@ -81,7 +94,11 @@ fn extras(request: &pb::UpdateServiceRequest) -> Extras<'_> {
 }
 
 /// What is echoed of the service after the update.
-fn spec(request: &pb::UpdateServiceRequest, service: &Service) -> Result<pb::Service, ApiError> {
+fn spec(
+    request: &pb::UpdateServiceRequest,
+    service: &Service,
+    parsed: Option<&deployment::Parsed>,
+) -> Result<pb::Service, ApiError> {
     let mut spec = service.spec.to_owned_message();
     if let Some(list) = &request.placement_constraints {
         spec.placement_constraints.clone_from(&list.items);
@@ -101,19 +118,27 @@ fn spec(request: &pb::UpdateServiceRequest, service: &Service) -> Result<pb::Ser
     if request.health_check_grace_period_seconds.is_some() {
         spec.health_check_grace_period_seconds = request.health_check_grace_period_seconds;
     }
-    if let Some(configuration) = &request.deployment_configuration {
-        spec.deployment_configuration = Some(deployment::parse(Some(configuration), service.bounds)?.1);
+    if let Some(parsed) = parsed {
+        spec.deployment_configuration = Some(parsed.echo.clone());
     }
     Ok(spec)
 }
 
-fn bounds(
-    request: &pb::UpdateServiceRequest,
-    service: &Service,
-) -> Result<Option<crate::service::DeploymentBounds>, ApiError> {
-    let Some(configuration) = &request.deployment_configuration else { return Ok(None) };
-    let (bounds, _) = deployment::parse(Some(configuration), service.bounds)?;
-    Ok((bounds != service.bounds).then_some(bounds))
+/// What belongs to the task sets of a service is changed there.
+fn check_external(request: &pb::UpdateServiceRequest) -> Result<(), ApiError> {
+    let given = [
+        (request.task_definition.as_deref().is_some_and(|text| !text.is_empty()), "task definition"),
+        (request.network_configuration.is_some(), "network configuration"),
+        (request.platform_version.is_some(), "platform version"),
+        (request.deployment_configuration.is_some(), "deployment configuration"),
+        (request.force_new_deployment(), "deployment"),
+    ];
+    match given.into_iter().find(|(is_given, _)| *is_given) {
+        None => Ok(()),
+        Some((_, what)) => Err(ApiError::invalid(format!(
+            "Unable to update {what} on services with a EXTERNAL deployment controller. Use task sets instead."
+        ))),
+    }
 }
 
 fn starts_deployment(
@@ -122,6 +147,9 @@ fn starts_deployment(
     spec: &pb::Service,
     definition: Option<&TaskDefinition>,
 ) -> bool {
+    if service.controller == Controller::External {
+        return false;
+    }
     request.force_new_deployment()
         || definition.is_some_and(|definition| definition.key != service.task_definition)
         || spec.network_configuration != service.spec.network_configuration

@@ -153,6 +153,8 @@ impl Template<'_> {
             observed: Observed::default(),
             scheduling: Scheduling { rules: self.rules.clone(), ..Scheduling::default() },
             version: 1,
+            images: None,
+            unhealthy_at: None,
         }
     }
 }

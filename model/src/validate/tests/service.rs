@@ -207,8 +207,7 @@ fn what_is_not_there_yet_is_refused_and_what_is_off_is_not() {
     };
     let target_group = json!({"targetGroupArn": "arn:x", "containerName": "web", "containerPort": 80});
     let rows = [
-        (json!({"deploymentController": {"type": "CODE_DEPLOY"}}), "A deployment controller other than ECS"),
-        (json!({"deploymentController": {"type": "EXTERNAL"}}), "A deployment controller other than ECS"),
+        (json!({"deploymentController": {"type": "CODE_DEPLOY"}}), "The CODE_DEPLOY deployment controller"),
         (json!({"loadBalancers": [target_group]}), "A service with load balancers"),
         (json!({"serviceRegistries": [{"registryArn": "arn:x"}]}), "A service with service registries"),
         (json!({"serviceConnectConfiguration": {"enabled": true}}), "Service Connect"),
@@ -217,8 +216,6 @@ fn what_is_not_there_yet_is_refused_and_what_is_off_is_not() {
         (json!({"role": "r"}), "A service with a role"),
         (json!({"enableExecuteCommand": true}), "enableExecuteCommand"),
         (json!({"availabilityZoneRebalancing": "ENABLED"}), "availabilityZoneRebalancing ENABLED"),
-        (json!({"healthCheckGracePeriodSeconds": 1}), "healthCheckGracePeriodSeconds above 0"),
-        (breaker(true), "The deployment circuit breaker"),
         (deployment(json!({"strategy": "BLUE_GREEN"})), "A deployment strategy other than ROLLING"),
         (deployment(json!({"alarms": {"alarmNames": ["a"], "enable": true}})), "Deployment alarms"),
         (deployment(json!({"bakeTimeInMinutes": 1})), "bakeTimeInMinutes"),
@@ -230,6 +227,8 @@ fn what_is_not_there_yet_is_refused_and_what_is_off_is_not() {
     check_create(texts.iter().map(|(change, text)| (change.clone(), text.as_str())).collect());
     check_create(vec![
         (breaker(false), "ok"),
+        (breaker(true), "ok"),
+        (json!({"healthCheckGracePeriodSeconds": 1}), "ok"),
         (json!({"serviceConnectConfiguration": {"enabled": false}}), "ok"),
         (json!({"schedulingStrategy": "REPLICA", "deploymentController": {"type": "ECS"}}), "ok"),
         (json!({"schedulingStrategy": "DAEMON", "desiredCount": null}), "ok"),

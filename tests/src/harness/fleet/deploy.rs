@@ -18,6 +18,8 @@ pub struct ServiceSpec {
     minimum_healthy_percent: i32,
     maximum_percent: i32,
     spread_zones: bool,
+    roll_back: bool,
+    hooks: Vec<ecs::DeploymentLifecycleHook>,
 }
 
 // === impl ServiceSpec ===
@@ -33,6 +35,8 @@ impl ServiceSpec {
             minimum_healthy_percent: 100,
             maximum_percent: 200,
             spread_zones: true,
+            roll_back: false,
+            hooks: Vec::new(),
         }
     }
 
@@ -40,6 +44,24 @@ impl ServiceSpec {
     #[must_use]
     pub fn percent(mut self, minimum_healthy: i32, maximum: i32) -> Self {
         (self.minimum_healthy_percent, self.maximum_percent) = (minimum_healthy, maximum);
+        self
+    }
+
+    /// With a circuit breaker that goes back to the last revision that worked.
+    #[must_use]
+    pub fn roll_back(mut self) -> Self {
+        self.roll_back = true;
+        self
+    }
+
+    /// A task of this task definition has to end well before a deployment starts anything.
+    #[must_use]
+    pub fn migrate_with(mut self, task_definition: &str) -> Self {
+        self.hooks.push(ecs::DeploymentLifecycleHook {
+            hook_target_arn: Some(task_definition.to_owned()),
+            lifecycle_stages: vec![ecs::DeploymentLifecycleHookStage::PreScaleUp.into()],
+            ..Default::default()
+        });
         self
     }
 
@@ -55,6 +77,12 @@ impl ServiceSpec {
             deployment_configuration: Some(ecs::DeploymentConfiguration {
                 minimum_healthy_percent: Some(self.minimum_healthy_percent),
                 maximum_percent: Some(self.maximum_percent),
+                deployment_circuit_breaker: self.roll_back.then_some(ecs::DeploymentCircuitBreaker {
+                    enable: Some(true),
+                    rollback: Some(true),
+                    ..Default::default()
+                }),
+                lifecycle_hooks: self.hooks.clone(),
                 ..Default::default()
             }),
             placement_strategy: if self.spread_zones { vec![spread] } else { Vec::new() },

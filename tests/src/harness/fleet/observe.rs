@@ -6,7 +6,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use berth_proto::ecs::v1::{ContainerInstance, Task};
+use berth_proto::ecs::v1::{
+    ContainerInstance, DescribeServiceDeploymentsRequest, ListServiceDeploymentsRequest, ServiceDeployment,
+    Task,
+};
 
 use super::{Fleet, Member};
 use crate::harness::api::id_of;
@@ -84,6 +87,25 @@ impl Fleet {
             "{service} has {statuses:?}"
         );
         Ok(tasks)
+    }
+
+    /// The service deployments of a service, newest first.
+    ///
+    /// # Errors
+    /// When a call fails.
+    pub async fn service_deployments(&self, service: &str) -> Result<Vec<ServiceDeployment>> {
+        let mut client = self.api().service_deployments;
+        let list = ListServiceDeploymentsRequest { service: Some(service.to_owned()), ..Default::default() };
+        let briefs = client.list_service_deployments(list).await.context("ListServiceDeployments")?;
+        let briefs = briefs.into_inner().service_deployments;
+        let arns: Vec<_> = briefs.into_iter().filter_map(|brief| brief.service_deployment_arn).collect();
+        if arns.is_empty() {
+            return Ok(Vec::new());
+        }
+        let describe = DescribeServiceDeploymentsRequest { service_deployment_arns: arns };
+        let all =
+            client.describe_service_deployments(describe).await.context("DescribeServiceDeployments")?;
+        Ok(all.into_inner().service_deployments)
     }
 
     /// How many of the tasks each zone has.

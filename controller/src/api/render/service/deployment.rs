@@ -8,12 +8,12 @@ use berth_model::service::{Deployment, DeploymentStatus, Rollout, Service};
 use berth_model::state::State;
 use berth_proto::ecs::v1 as pb;
 
-use super::super::{count, text};
+use super::super::{count, text, time};
 
 /// Tasks that should run, by deployment. One that was told to stop no longer counts, as one on a lost instance that was
 /// replaced: its agent may never say that it is over.
 #[derive(Debug, Default)]
-pub(super) struct Counts(BTreeMap<DeploymentId, Tasks>);
+pub(crate) struct Counts(BTreeMap<DeploymentId, Tasks>);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Tasks {
@@ -25,7 +25,7 @@ struct Tasks {
 
 impl Counts {
     /// Counts the tasks of a service.
-    pub(super) fn of(service: &Service, view: &State) -> Self {
+    pub(crate) fn of(service: &Service, view: &State) -> Self {
         let mut counts: BTreeMap<DeploymentId, Tasks> = BTreeMap::new();
         for task in view.tasks_of(&service.key) {
             let Some(deployment) = task.deployment() else { continue };
@@ -44,6 +44,12 @@ impl Counts {
     /// Those on their way to run, of all deployments.
     pub(super) fn pending(&self) -> usize {
         self.0.values().map(|tasks| tasks.pending).sum()
+    }
+
+    /// Those of one deployment: how many run, and how many are on their way to.
+    pub(crate) fn running_and_pending(&self, id: DeploymentId) -> (usize, usize) {
+        let tasks = self.tasks(id);
+        (tasks.running, tasks.pending)
     }
 
     fn tasks(&self, id: DeploymentId) -> Tasks {
@@ -82,10 +88,39 @@ pub(super) fn deployments(
             network_configuration: spec.network_configuration.clone(),
             rollout_state: Some(rollout(deployment.rollout).into()),
             rollout_state_reason: text(&deployment.rollout_reason),
+            next_attempt_at: time(deployment.trouble.next_attempt_at),
+            last_failure_reason: deployment
+                .trouble
+                .last_failure
+                .as_ref()
+                .and_then(|failure| text(&failure.reason)),
             ..pb::Deployment::default()
         }
     };
     service.deployments.iter().map(message).collect()
+}
+
+/// The revisions of a service that have tasks or are to have some.
+pub(super) fn revisions(
+    service: &Service,
+    counts: &Counts,
+    scope: &Scope,
+) -> Vec<pb::ServiceCurrentRevisionSummary> {
+    let known = service.deployments.iter().filter(|one| service.records.revisions.contains_key(&one.id));
+    let summary = |deployment: &Deployment| {
+        let tasks = counts.tasks(deployment.id);
+        let requested = match deployment.status {
+            DeploymentStatus::Primary => count(service.desired_count),
+            DeploymentStatus::Active => count(tasks.running + tasks.pending),
+        };
+        pb::ServiceCurrentRevisionSummary {
+            arn: Some(scope.service_revision(&service.key, deployment.id)),
+            requested_task_count: Some(requested),
+            running_task_count: Some(count(tasks.running)),
+            pending_task_count: Some(count(tasks.pending)),
+        }
+    };
+    known.map(summary).collect()
 }
 
 fn rollout(rollout: Rollout) -> pb::DeploymentRolloutState {

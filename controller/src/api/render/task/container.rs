@@ -75,6 +75,7 @@ fn container(task: &Task, definition: &pb::ContainerDefinition, scope: &Scope) -
             given.and_then(|given| given.memory_reservation),
             definition.memory_reservation,
         ),
+        last_log_lines: seen.map(|seen| seen.last_log_lines.clone()).unwrap_or_default(),
         ..pb::Container::default()
     }
 }
