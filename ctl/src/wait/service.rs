@@ -180,26 +180,14 @@ impl Watch {
         if is_stable { Verdict::Stable } else { Verdict::Waiting }
     }
 
-    /// The events that were not shown yet, oldest first: those of a deployment that is under way from its beginning,
-    /// otherwise those since the wait began.
+    /// The events since the wait began that were not shown yet, oldest first.
     pub(crate) fn news(&mut self, service: &Service) -> Vec<ServiceEvent> {
-        let since_unix_ms = match primary(service) {
-            Some(deployment) if deployment.rollout_state() != DeploymentRolloutState::Completed => {
-                deployment.created_at.as_ref().map(unix_ms).unwrap_or_default()
-            }
-            _ => self.began_unix_ms - CLOCKS_DIFFER_MS,
+        let since_unix_ms = self.began_unix_ms - CLOCKS_DIFFER_MS;
+        let is_current = |event: &&ServiceEvent| {
+            event.created_at.as_ref().is_some_and(|at| unix_ms(at) >= since_unix_ms)
         };
-        let is_first_look = self.seen.is_empty();
-        let is_settled = service.deployments.len() == 1 && service.running_count() == service.desired_count();
-        let mut news = Vec::new();
-        for event in service.events.iter().rev() {
-            let is_new = self.seen.insert(event.id().to_owned());
-            let is_current = event.created_at.as_ref().is_some_and(|at| unix_ms(at) >= since_unix_ms);
-            if is_new && is_current && !(is_first_look && is_settled) {
-                news.push(event.clone());
-            }
-        }
-        news
+        let current = service.events.iter().rev().filter(is_current);
+        current.filter(|event| self.seen.insert(event.id().to_owned())).cloned().collect()
     }
 }
 
@@ -275,13 +263,13 @@ mod tests {
     }
 
     #[test]
-    fn events_are_shown_once_and_only_those_of_this_deployment() {
+    fn events_are_shown_once_and_only_those_since_the_wait_began() {
         let event = |id: &str, seconds| ServiceEvent {
             id: Some(id.to_owned()),
             created_at: Some(prost_types::Timestamp { seconds, nanos: 0 }),
             message: Some(id.to_owned()),
         };
-        let mut watch = Watch::default();
+        let mut watch = Watch::new(101_000);
         let mut service = service(1, vec![deployment("ecs-svc/1", "PRIMARY", "web:1")]);
         service.events = vec![event("b", 101), event("a", 100), event("before", 99)];
         let ids =
@@ -290,10 +278,6 @@ mod tests {
         service.events.insert(0, event("c", 102));
         assert_eq!(ids(watch.news(&service)), ["c"]);
         assert!(watch.news(&service).is_empty());
-        let mut watch = Watch::new(103_500);
-        service.deployments[0].rollout_state = Some(DeploymentRolloutState::Completed.into());
-        service.events.insert(0, event("d", 103));
-        assert_eq!(ids(watch.news(&service)), ["d"]);
     }
 
     #[test]
