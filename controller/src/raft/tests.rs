@@ -1,9 +1,10 @@
-//! The stores through openraft's own suite; and below, controllers over real connections.
+//! The stores through openraft's own suite; and below, controllers over real connections and over a simulated network.
 
 mod cluster;
 mod harness;
 mod membership;
 mod service;
+mod simulated;
 mod slow_line;
 
 use std::sync::Arc;

@@ -42,7 +42,7 @@ pub(super) struct Controller {
     shutdown: Shutdown,
 }
 
-struct NoSessions;
+pub(super) struct NoSessions;
 
 #[tonic::async_trait]
 impl Sessions for NoSessions {
