@@ -67,6 +67,7 @@ impl Inventory {
                 memory_mib: memory_mib.saturating_sub(declared.reserved_memory_mib),
                 reserved_tcp_ports: declared.reserved_ports.iter().copied().collect(),
                 reserved_udp_ports: declared.reserved_ports_udp.iter().copied().collect(),
+                gpu_ids: Vec::new(),
             },
             attributes: attributes(declared, host),
             version_info: ecs::VersionInfo {

@@ -11,6 +11,7 @@ mod demo;
 mod deployment;
 mod hosts;
 mod placement;
+mod scheduling;
 
 use std::time::Duration;
 

@@ -10,6 +10,7 @@ mod coverage;
 mod fixture;
 mod identity;
 mod layers;
+mod scheduler;
 mod service;
 mod task;
 mod task_definition;

@@ -17,6 +17,7 @@ use crate::wait::{WaitArgs, service as wait};
 mod create;
 mod delete;
 mod events;
+mod rebalance;
 mod settings;
 mod update;
 
@@ -46,6 +47,10 @@ pub(crate) enum Service {
     Wait(Wait),
     /// Show what happened to a service
     Events(events::Events),
+    /// Why the next task of a service would go where, or find no place
+    Explain(super::explain::Service),
+    /// Move running tasks to where they would be placed now
+    Rebalance(rebalance::Rebalance),
 }
 
 /// Change how many tasks a service runs
@@ -91,6 +96,8 @@ impl Service {
             Self::Delete(delete) => delete.run(context, &session).await?,
             Self::Wait(wait) => wait.run(context, &session).await?,
             Self::Events(events) => events.run(context, &session).await?,
+            Self::Explain(explain) => explain.run(context, &session).await?,
+            Self::Rebalance(rebalance) => rebalance.run(context, &session).await?,
         }
         Ok(Exit::Success)
     }

@@ -23,6 +23,7 @@ pub use update::update;
 mod create;
 mod daemon;
 mod deployment;
+mod rebalancing;
 mod unsupported;
 mod update;
 

@@ -200,6 +200,7 @@ pub(super) fn standalone(id: TaskId, instance: InstanceId) -> Task {
         desired: DesiredStatus::Running,
         stop: None,
         observed: Observed::default(),
+        scheduling: Default::default(),
         version: 1,
     }
 }

@@ -53,6 +53,7 @@ fn advance(controller: &Controller, name: &str) -> AdvanceService {
         steady: false,
         retire: false,
         events: Vec::new(),
+        desired_count: None,
     }
 }
 
