@@ -125,13 +125,15 @@ fn lower_bound(machine: &Machine, mix: &Mix) -> usize {
 /// Each task on the first instance that has room.
 fn first_fit(machine: &Machine, mix: &Mix) -> Outcome {
     let mut held: BTreeMap<InstanceId, Requirements> = BTreeMap::new();
+    let nothing = Requirements::default();
     let mut outcome = Outcome::default();
     for (_, definition, count) in mix {
         let needs = definition.facts.requirements();
         for _ in 0..*count {
-            let found = machine.state.instances().find(|one| {
-                fits(&needs, &one.capacity, held.get(&one.id).unwrap_or(&Requirements::default())).is_ok()
-            });
+            let found = machine
+                .state
+                .instances()
+                .find(|one| fits(&needs, &one.capacity, held.get(&one.id).unwrap_or(&nothing)).is_ok());
             match found {
                 Some(one) => {
                     held.entry(one.id).or_default().add(&needs);

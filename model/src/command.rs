@@ -95,7 +95,7 @@ pub enum Command {
     /// Forgets what is over and was kept long enough. From the reaper.
     Forget(Forget),
     /// Keeps why tasks of a service found no place, or forgets it. From the service planner.
-    RecordRefusal(RecordRefusal),
+    RecordRefusal(Box<RecordRefusal>),
 }
 
 /// What a new deployment is born with.

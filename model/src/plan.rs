@@ -9,6 +9,7 @@ use crate::command::Command;
 use crate::time::Timestamp;
 
 pub mod drain;
+pub mod gpu;
 pub mod instance;
 pub mod placement;
 pub mod reaper;

@@ -76,7 +76,8 @@ impl Cluster {
         let shutdown = Shutdown::new();
         let consensus = within("start", async {
             loop {
-                match Consensus::start(self.setup(&dir, address, &shutdown)).await {
+                // Boxed: it holds states, and every future here would be as large.
+                match Box::pin(Consensus::start(self.setup(&dir, address, &shutdown))).await {
                     Ok(consensus) => return consensus,
                     Err(StartError::Disk(super::super::disk::DiskError::InUse { .. })) => {
                         tokio::task::yield_now().await;

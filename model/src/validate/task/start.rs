@@ -10,6 +10,7 @@ use crate::error::ApiError;
 use crate::id::{ClusterName, TaskId};
 use crate::limits::TASKS_PER_RUN;
 use crate::placement::PlacementRules;
+use crate::plan::gpu;
 use crate::plan::placement::{Counted, Failure, Placer, Request};
 use crate::resource::Requirements;
 use crate::state::State;
@@ -197,7 +198,8 @@ struct Placed {
 // === impl Placed ===
 
 impl Placed {
-    fn finish(self, template: &Template<'_>, view: &State) -> Start {
+    fn finish(mut self, template: &Template<'_>, view: &State) -> Start {
+        gpu::assign(view, &mut self.tasks);
         let arn = |id| view.scope().container_instance(template.cluster, id);
         let render = |failure: Failure| pb::Failure {
             arn: failure.instance.map(arn),
