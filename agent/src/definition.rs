@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 mod dependencies;
 mod overrides;
-mod resources;
+pub(crate) mod resources;
 
 /// What the tasks of one definition run.
 #[derive(Debug)]

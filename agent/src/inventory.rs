@@ -1,11 +1,14 @@
 //! What an instance offers: resources without what the host keeps for itself, and attributes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use berth_model::resource::{Capacity, PortSet};
 use berth_proto::ecs::v1 as ecs;
 
 use crate::runtime::Host;
+
+mod gpu;
 
 /// CPU units of a core.
 const CPU_UNITS_PER_CORE: u32 = 1_024;
@@ -67,6 +70,7 @@ impl Inventory {
                 memory_mib: memory_mib.saturating_sub(declared.reserved_memory_mib),
                 reserved_tcp_ports: declared.reserved_ports.iter().copied().collect(),
                 reserved_udp_ports: declared.reserved_ports_udp.iter().copied().collect(),
+                gpu_ids: gpu::ids(Path::new(gpu::FOLDER)),
             },
             attributes: attributes(declared, host),
             version_info: ecs::VersionInfo {
@@ -92,12 +96,21 @@ impl Inventory {
             string_set_value: ports.iter().map(|port| port.to_string()).collect(),
             ..Default::default()
         };
-        vec![
+        let mut resources = vec![
             amount("CPU", self.capacity.cpu_units),
             amount("MEMORY", self.capacity.memory_mib),
             ports("PORTS", &self.capacity.reserved_tcp_ports),
             ports("PORTS_UDP", &self.capacity.reserved_udp_ports),
-        ]
+        ];
+        if !self.capacity.gpu_ids.is_empty() {
+            resources.push(ecs::Resource {
+                name: Some("GPU".to_owned()),
+                r#type: Some("STRINGSET".to_owned()),
+                string_set_value: self.capacity.gpu_ids.clone(),
+                ..Default::default()
+            });
+        }
+        resources
     }
 }
 

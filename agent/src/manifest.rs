@@ -24,6 +24,8 @@ pub struct DesiredTask {
     pub group: String,
     /// The trace of the call that asked for it; empty when there was none.
     pub traceparent: String,
+    /// The GPUs that its containers have to themselves, in the order of the containers.
+    pub gpu_ids: Vec<String>,
 }
 
 /// The desired set at one generation.
@@ -79,6 +81,7 @@ impl DesiredTask {
             cluster: message.cluster,
             group: message.group,
             traceparent: message.traceparent,
+            gpu_ids: message.gpu_ids,
         }
     }
 
@@ -96,6 +99,7 @@ impl DesiredTask {
             cluster: self.cluster.clone(),
             group: self.group.clone(),
             traceparent: self.traceparent.clone(),
+            gpu_ids: self.gpu_ids.clone(),
         }
     }
 }

@@ -119,6 +119,8 @@ pub struct Launch {
     pub cpu_limit_units: Option<u32>,
     /// The most memory it may use.
     pub memory_limit_mib: Option<u32>,
+    /// The GPUs that it has to itself.
+    pub gpu_ids: Vec<String>,
     /// Links as `NAME:ALIAS`, with names unique on the host.
     pub links: Vec<String>,
     /// Containers whose volumes it sees, with names unique on the host.

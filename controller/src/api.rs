@@ -15,6 +15,7 @@
 use std::sync::Arc;
 
 use axum::middleware::{from_fn, from_fn_with_state};
+use berth_model::plan::Policy;
 use berth_process::clock::Clock;
 use berth_process::entropy::Entropy;
 use berth_process::identity::ClusterIdentity;
@@ -27,6 +28,7 @@ use berth_proto::ecs::v1::services_server::ServicesServer;
 use berth_proto::ecs::v1::task_definitions_server::TaskDefinitionsServer;
 use berth_proto::ecs::v1::task_sets_server::TaskSetsServer;
 use berth_proto::ecs::v1::tasks_server::TasksServer;
+use berth_proto::scheduler::v1::scheduler_server::SchedulerServer;
 use berth_proto::sts::v1::security_tokens_server::SecurityTokensServer;
 use prometheus_client::registry::Registry;
 use tonic::service::Routes;
@@ -44,6 +46,7 @@ pub(crate) mod error;
 mod load;
 mod metrics;
 mod render;
+mod scheduler;
 mod service;
 mod service_deployment;
 mod sts;
@@ -75,6 +78,8 @@ pub struct Parts {
     pub clock: Clock,
     /// Where ids come from.
     pub entropy: Entropy,
+    /// What operators set about planning, for those who ask what would be planned.
+    pub policy: Policy,
 }
 
 /// The API, ready to be served.
@@ -148,6 +153,7 @@ impl Api {
             .add_service(ServiceDeploymentsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(TaskSetsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(ContainerInstancesServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(SchedulerServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(SecurityTokensServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(AdminServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
     }

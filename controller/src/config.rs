@@ -55,6 +55,9 @@ pub struct Args {
     /// How long a task without a health check has to run before it counts as healthy [default: 5s].
     #[arg(long, value_name = "DURATION")]
     task_healthy_after: Option<NonZeroDuration>,
+    /// How long a service and its instances have to be quiet before tasks move to spread better [default: 15s].
+    #[arg(long, value_name = "DURATION")]
+    rebalance_after: Option<NonZeroDuration>,
     /// How long stopped tasks and their last log lines stay describable [default: 7d].
     #[arg(long, value_name = "DURATION")]
     stopped_task_retention: Option<NonZeroDuration>,
@@ -108,6 +111,8 @@ pub struct Config {
     pub instance_lost_after: NonZeroDuration,
     /// See [`Policy::healthy_after`].
     pub task_healthy_after: NonZeroDuration,
+    /// See [`Policy::rebalance_after`].
+    pub rebalance_after: NonZeroDuration,
     /// See [`Policy::retention`].
     pub stopped_task_retention: NonZeroDuration,
     /// Entries of the log between two snapshots.
@@ -160,6 +165,7 @@ impl Default for Config {
             ready_file: None,
             instance_lost_after: NonZeroDuration::from_secs(10),
             task_healthy_after: NonZeroDuration::from_secs(5),
+            rebalance_after: NonZeroDuration::from_secs(15),
             stopped_task_retention: NonZeroDuration::from_secs(7 * 24 * 3600),
             snapshot_entries: 20_000,
             log: "info,openraft=warn".into(),
@@ -176,6 +182,7 @@ impl Config {
             healthy_after: self.task_healthy_after.get(),
             instance_lost_after: self.instance_lost_after.get(),
             retention: self.stopped_task_retention.get(),
+            rebalance_after: self.rebalance_after.get(),
             ..Policy::default()
         }
     }
@@ -268,6 +275,7 @@ impl Args {
             ready_file: self.ready_file.or(file.ready_file),
             instance_lost_after: self.instance_lost_after.unwrap_or(file.instance_lost_after),
             task_healthy_after: self.task_healthy_after.unwrap_or(file.task_healthy_after),
+            rebalance_after: self.rebalance_after.unwrap_or(file.rebalance_after),
             stopped_task_retention: self.stopped_task_retention.unwrap_or(file.stopped_task_retention),
             snapshot_entries: self.snapshot_entries.unwrap_or(file.snapshot_entries),
             log: self.log.unwrap_or(file.log),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use berth_model::change::Change;
 use berth_model::command::{Command, Outcome as Applied};
+use berth_model::container_instance::InstanceStatus;
 use berth_model::id::{ClusterName, Ids, InstanceId, ServiceKey};
 use berth_model::plan::{self, Plan, Policy};
 use berth_model::service::ServiceStatus;
@@ -26,8 +27,15 @@ use crate::proposer::{ProposeError, Proposer};
 /// How often every service is looked at although nothing woke it: a net under the wake-ups, not their replacement.
 const SERVICE_RESYNC: Duration = Duration::from_secs(30);
 
+/// How often drains are looked at although nothing woke them.
+const DRAIN_RESYNC: Duration = Duration::from_secs(30);
+
 /// How often leases are looked at.
 const INSTANCE_RESYNC: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether tasks of a cluster should move. Nothing wakes this: it is in no hurry, and a look at
+/// a large cluster is not free.
+const REBALANCE_RESYNC: Duration = Duration::from_secs(5);
 
 /// How often what is over is looked at.
 const REAPER_RESYNC: Duration = Duration::from_secs(60);
@@ -64,6 +72,8 @@ struct Everything;
 pub struct Reconcilers {
     services: Handle<ServiceKey>,
     instances: Handle<Everything>,
+    drains: Handle<Everything>,
+    rebalance: Handle<ClusterName>,
     reaper: Handle<Everything>,
 }
 
@@ -75,9 +85,13 @@ impl Reconcilers {
         let view = Arc::clone(&context.view);
         let live_services = move || live_services(&view());
         let once = || vec![Everything];
+        let view = Arc::clone(&context.view);
+        let clusters = move || view().clusters().map(|cluster| cluster.name.clone()).collect();
         Self {
             services: row("service", SERVICE_RESYNC, live_services, context, plan_service).start(shutdown),
             instances: row("instance", INSTANCE_RESYNC, once, context, plan_instances).start(shutdown),
+            drains: row("drain", DRAIN_RESYNC, once, context, plan_drains).start(shutdown),
+            rebalance: row("rebalance", REBALANCE_RESYNC, clusters, context, plan_rebalance).start(shutdown),
             reaper: row("reaper", REAPER_RESYNC, once, context, plan_reaper).start(shutdown),
         }
     }
@@ -90,6 +104,9 @@ impl Reconcilers {
                     self.services.poke(key.clone())
                 }
                 Change::Instance { cluster, offers_more: true, .. } => self.wake_unsettled(view, cluster),
+                Change::Instance { id, offers_more: false, .. } if is_draining(view, *id) => {
+                    self.drains.poke(Everything)
+                }
                 Change::Task { service: None, .. }
                 | Change::Instance { offers_more: false, .. }
                 | Change::Cluster(_)
@@ -105,11 +122,19 @@ impl Reconcilers {
     pub fn wake_all(&self) {
         self.services.poke_all();
         self.instances.poke_all();
+        self.drains.poke_all();
+        self.rebalance.poke_all();
     }
 
     /// What each did last.
     pub fn statuses(&self) -> Vec<watch::Receiver<Status>> {
-        vec![self.services.status(), self.instances.status(), self.reaper.status()]
+        vec![
+            self.services.status(),
+            self.instances.status(),
+            self.drains.status(),
+            self.rebalance.status(),
+            self.reaper.status(),
+        ]
     }
 
     /// Room appeared in a cluster: services that wait for some look again.
@@ -129,6 +154,10 @@ impl std::fmt::Display for Everything {
 
 fn live_services(view: &State) -> Vec<ServiceKey> {
     view.services().filter(|service| is_live(service.status)).map(|service| service.key.clone()).collect()
+}
+
+fn is_draining(view: &State, id: InstanceId) -> bool {
+    view.instance(id).is_some_and(|instance| instance.status == InstanceStatus::Draining)
 }
 
 fn is_live(status: ServiceStatus) -> bool {
@@ -160,6 +189,15 @@ fn plan_instances(context: &Context, view: &State, _: &Everything, now: Timestam
     plan.commands
         .extend(returned.into_iter().map(|id| Command::SetInstanceConnected { id, connected: true }));
     plan
+}
+
+fn plan_drains(_: &Context, view: &State, _: &Everything, now: Timestamp) -> Plan {
+    plan::drain::plan(view, now)
+}
+
+fn plan_rebalance(context: &Context, view: &State, cluster: &ClusterName, now: Timestamp) -> Plan {
+    let mut ids = Ids::from_seed(context.entropy.u128());
+    plan::rebalance::plan(view, cluster, now, &context.policy, &mut ids)
 }
 
 fn plan_reaper(context: &Context, view: &State, _: &Everything, now: Timestamp) -> Plan {

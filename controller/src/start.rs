@@ -216,6 +216,7 @@ impl Assembled {
             logs: Arc::new(LogStreams { sessions: sessions.clone(), consensus: consensus.clone() }),
             clock: clock.clone(),
             entropy: entropy.clone(),
+            policy: config.policy(),
         };
         let api = Api::new(parts, identity, registry)?;
         let door = PeerDoor { sessions: sessions.clone(), leases: leases.clone(), reconciling };

@@ -10,6 +10,7 @@ pub(crate) mod completion;
 pub(crate) mod controller;
 pub(crate) mod dev;
 pub(crate) mod events;
+pub(crate) mod explain;
 pub(crate) mod init;
 pub(crate) mod instance;
 pub(crate) mod logs;

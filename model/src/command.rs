@@ -104,7 +104,7 @@ pub enum Command {
     /// Forgets what is over and was kept long enough. From the reaper.
     Forget(Forget),
     /// Keeps why tasks of a service found no place, or forgets it. From the service planner.
-    RecordRefusal(RecordRefusal),
+    RecordRefusal(Box<RecordRefusal>),
     /// Stops a service deployment.
     StopServiceDeployment(StopServiceDeployment),
     /// Decides for a hook that waits for it.

@@ -10,6 +10,7 @@ use crate::limits::STOPPED_TASKS;
 use crate::time::Timestamp;
 
 pub mod drain;
+pub mod gpu;
 pub mod instance;
 pub mod placement;
 pub mod reaper;

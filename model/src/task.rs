@@ -77,6 +77,9 @@ pub struct Scheduling {
     /// The task that it takes the place of, which stays until this one is healthy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<TaskId>,
+    /// The GPUs that its containers have to themselves, in the order of the containers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpu_ids: Vec<String>,
 }
 
 /// Who wants a task.

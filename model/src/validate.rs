@@ -22,6 +22,7 @@ pub mod name;
 pub mod page;
 mod placement;
 pub mod report;
+pub mod scheduler;
 pub mod service;
 pub mod service_deployment;
 pub mod tag;

@@ -12,6 +12,7 @@ mod deployment;
 mod hosts;
 mod placement;
 mod rollback;
+mod scheduling;
 
 use std::time::Duration;
 

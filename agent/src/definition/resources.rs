@@ -21,12 +21,20 @@ pub(super) fn requirements(definition: &Definition, is_live: impl Fn(usize) -> b
     sum
 }
 
+/// How many GPUs a container has to itself.
+pub(crate) fn gpus(container: &ecs::ContainerDefinition) -> u32 {
+    let of_gpus = |one: &&ecs::ResourceRequirement| one.r#type() == ecs::ResourceType::Gpu;
+    let requirements = container.resource_requirements.iter().filter(of_gpus);
+    requirements.filter_map(|requirement| requirement.value().parse::<u32>().ok()).sum()
+}
+
 fn of_container(container: &ecs::ContainerDefinition, mode: ecs::NetworkMode) -> Requirements {
     let positive = |amount: i32| u32::try_from(amount).unwrap_or(0);
     let mut needs = Requirements {
         cpu_units: positive(container.cpu()),
         // ECS places by the soft limit when there is one.
         memory_mib: positive(container.memory_reservation.or(container.memory).unwrap_or(0)),
+        gpus: gpus(container),
         ..Requirements::default()
     };
     for mapping in &container.port_mappings {

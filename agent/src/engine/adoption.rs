@@ -71,6 +71,7 @@ pub(super) fn recollect(
         cluster: of_label(label::CLUSTER),
         group: String::new(),
         traceparent: String::new(),
+        gpu_ids: Vec::new(),
     }
 }
 

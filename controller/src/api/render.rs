@@ -10,6 +10,7 @@ use berth_proto::ecs::v1 as pb;
 
 pub(super) mod cluster;
 pub(super) mod container_instance;
+pub(super) mod scheduler;
 pub(super) mod service;
 pub(super) mod service_deployment;
 pub(super) mod task;

@@ -10,6 +10,7 @@ mod coverage;
 mod fixture;
 mod identity;
 mod layers;
+mod scheduler;
 mod service;
 mod service_deployment;
 mod task;

@@ -119,6 +119,7 @@ fn render(state: &State, task: &Task) -> pb::ManifestTask {
         cluster: task.cluster.to_string(),
         group: task.group.to_string(),
         traceparent: task.traceparent.as_deref().unwrap_or_default().to_owned(),
+        gpu_ids: task.scheduling.gpu_ids.clone(),
     }
 }
 

@@ -11,6 +11,8 @@ use berth_proto::ecs::v1::service_deployments_client::ServiceDeploymentsClient;
 use berth_proto::ecs::v1::services_client::ServicesClient;
 use berth_proto::ecs::v1::task_definitions_client::TaskDefinitionsClient;
 use berth_proto::ecs::v1::tasks_client::TasksClient;
+use berth_proto::scheduler::v1 as scheduler;
+use berth_proto::scheduler::v1::scheduler_client::SchedulerClient;
 use tonic::Status;
 
 use super::{MAX_ANSWER_BYTES, Repeat, Signed};
@@ -89,6 +91,10 @@ fn unless_forced(request: &ecs::UpdateServiceRequest) -> Repeat {
     if request.force_new_deployment() { Repeat::Unsafe } else { Repeat::Safe }
 }
 
+fn unless_dry(request: &scheduler::RebalanceRequest) -> Repeat {
+    if request.dry_run { Repeat::Safe } else { Repeat::Unsafe }
+}
+
 operations! { ecs, ClustersClient:
     CreateClusterRequest => CreateClusterResponse by create_cluster, safe;
     DescribeClustersRequest => DescribeClustersResponse by describe_clusters, safe;
@@ -152,6 +158,14 @@ operations! { admin, AdminClient:
     RollBackServiceRequest => RollBackServiceResponse by roll_back_service, never;
 }
 
+// Moving tasks twice may move more of them.
+operations! { scheduler, SchedulerClient:
+    ExplainRequest => ExplainResponse by explain, safe;
+    DrainInstancesRequest => DrainInstancesResponse by drain_instances, safe;
+    DescribeDrainsRequest => DescribeDrainsResponse by describe_drains, safe;
+    RebalanceRequest => RebalanceResponse by rebalance, unless_dry;
+}
+
 streams! { AdminClient:
     admin::WatchEventsRequest => admin::Event, by watch_events;
     admin::ReadLogsRequest => berth_proto::agent::v1::LogChunk, by read_logs;
@@ -177,6 +191,11 @@ described! { "berth.ecs.v1", ecs:
     DescribeServiceDeploymentsRequest, DescribeServiceDeploymentsResponse, DescribeServiceRevisionsRequest,
     DescribeServiceRevisionsResponse, StopServiceDeploymentRequest, StopServiceDeploymentResponse,
     ContinueServiceDeploymentRequest, ContinueServiceDeploymentResponse, ServiceRevision,
+}
+
+described! { "berth.scheduler.v1", scheduler:
+    ExplainRequest, ExplainResponse, DrainInstancesRequest, DrainInstancesResponse, DescribeDrainsRequest,
+    DescribeDrainsResponse, RebalanceRequest, RebalanceResponse,
 }
 
 described! { "berth.admin.v1", admin:

@@ -33,6 +33,8 @@ pub(crate) enum Instance {
     },
     /// Let services move their tasks away, and place nothing new
     Drain(drain::Drain),
+    /// Show how far drains are, and what they wait for
+    Drains,
     /// Place tasks again
     Activate {
         /// Ids, their beginnings, or ARNs
@@ -78,6 +80,7 @@ impl Instance {
             Self::List(list) => list.run(context, &session).await?,
             Self::Describe { instances } => describe(context, &session, &instances).await?,
             Self::Drain(drain) => drain.run(context, &session).await?,
+            Self::Drains => drain::list(context, &session).await?,
             Self::Activate { instances } => {
                 let ids = api::whole_instance_ids(&session, &instances).await?;
                 set_status(context, &session, &ids, ContainerInstanceStatus::Active).await?;

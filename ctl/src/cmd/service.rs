@@ -18,6 +18,7 @@ mod create;
 mod delete;
 mod deployments;
 mod events;
+mod rebalance;
 mod revisions;
 mod settings;
 mod update;
@@ -58,6 +59,10 @@ pub(crate) enum Service {
     Rollback(deployments::Rollback),
     /// Let a deployment go on that waits at a pause
     Continue(deployments::Continue),
+    /// Why the next task of a service would go where, or find no place
+    Explain(super::explain::Service),
+    /// Move running tasks to where they would be placed now
+    Rebalance(rebalance::Rebalance),
 }
 
 /// Change how many tasks a service runs
@@ -108,6 +113,8 @@ impl Service {
             Self::Diff(diff) => diff.run(context, &session).await?,
             Self::Rollback(rollback) => rollback.run(context, &session).await?,
             Self::Continue(go_on) => go_on.run(context, &session).await?,
+            Self::Explain(explain) => explain.run(context, &session).await?,
+            Self::Rebalance(rebalance) => rebalance.run(context, &session).await?,
         }
         Ok(Exit::Success)
     }

@@ -40,6 +40,8 @@ pub(crate) enum Task {
     Stop(Stop),
     /// Wait until tasks run, or have stopped
     Wait(wait::Wait),
+    /// Why a task is where it is, or why it would find no place
+    Explain(super::explain::Task),
 }
 
 /// Which tasks
@@ -94,6 +96,7 @@ impl Task {
             Self::Describe { tasks } => describe(context, &session, &tasks).await?,
             Self::Stop(stop) => stop.run(context, &session).await?,
             Self::Wait(wait) => wait.run(context, &session).await?,
+            Self::Explain(explain) => explain.run(context, &session).await?,
         }
         Ok(Exit::Success)
     }

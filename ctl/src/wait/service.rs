@@ -183,9 +183,8 @@ impl Watch {
     /// The events since the wait began that were not shown yet, oldest first.
     pub(crate) fn news(&mut self, service: &Service) -> Vec<ServiceEvent> {
         let since_unix_ms = self.began_unix_ms - CLOCKS_DIFFER_MS;
-        let is_current = |event: &&ServiceEvent| {
-            event.created_at.as_ref().is_some_and(|at| unix_ms(at) >= since_unix_ms)
-        };
+        let is_current =
+            |event: &&ServiceEvent| event.created_at.as_ref().is_some_and(|at| unix_ms(at) >= since_unix_ms);
         let current = service.events.iter().rev().filter(is_current);
         current.filter(|event| self.seen.insert(event.id().to_owned())).cloned().collect()
     }

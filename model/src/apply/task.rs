@@ -7,6 +7,8 @@ use crate::command::{Outcome, RefusedTask, Rejection, Reply, StartTasks, StopTas
 use crate::fit::{Conditions, Reason, Situation};
 use crate::id::TaskId;
 use crate::limits::{TASKS_PER_COMMAND, TASKS_PER_EVENT};
+use crate::plan::gpu;
+use crate::resource::Shortage;
 use crate::state::{Ended, State};
 use crate::task::{DesiredStatus, Observed, Stop, Task, TaskStatus};
 
@@ -83,7 +85,17 @@ fn in_the_way(state: &State, task: &Task, conditions: Option<&Conditions<'_>>) -
     let group =
         if conditions.is_distinct() { state.tasks_on(task.instance).filter(same_group).count() } else { 0 };
     let group = u32::try_from(group).unwrap_or(u32::MAX);
-    conditions.reasons(&Situation { group, ..Situation::of(state, instance) }, &task.needs)
+    let mut reasons = conditions.reasons(&Situation { group, ..Situation::of(state, instance) }, &task.needs);
+    let gpus = &task.scheduling.gpu_ids;
+    if reasons.is_empty() && !gpus.is_empty() {
+        let free = gpu::free(state, task.instance);
+        let free = gpus.iter().filter(|gpu| free.contains(gpu)).count();
+        if free < gpus.len() {
+            let free = u32::try_from(free).unwrap_or(u32::MAX);
+            reasons.push(Reason::Short(Shortage::Gpu { needed: task.needs.gpus, free }));
+        }
+    }
+    reasons
 }
 
 fn add(context: &mut Context<'_>, task: &Task) {

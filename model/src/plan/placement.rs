@@ -210,6 +210,11 @@ impl<'a> Placer<'a> {
         Ok(())
     }
 
+    /// What every instance answers to a task with these needs; no reason is in the way on one that can take it.
+    pub fn answers(&self, needs: &Requirements) -> Refusals {
+        self.refusals(needs)
+    }
+
     fn take(&mut self, at: usize, needs: &Requirements) {
         let candidate = &mut self.candidates[at];
         let instance = candidate.instance;

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::placement::{Counted, Placer, Request, in_force};
 use super::scale_in::{Order, Standing};
 use super::service::start::Template;
-use super::{Plan, Policy};
+use super::{Plan, Policy, gpu};
 use crate::attribute::{AVAILABILITY_ZONE, Expression};
 use crate::command::{Command, StartTasks};
 use crate::id::{ClusterName, Ids, InstanceId, ServiceKey, TaskId};
@@ -124,7 +124,8 @@ pub fn commands(view: &State, moves: &[Move], now: Timestamp, ids: &mut Ids) -> 
             scheduling: Scheduling { replaces: Some(one.task), ..Scheduling::default() },
             ..template.task(ids, one.to)
         };
-        let tasks = moves.iter().map(task).collect();
+        let mut tasks: Vec<Task> = moves.iter().map(task).collect();
+        gpu::assign(view, &mut tasks);
         let service = Some((key.clone(), service.generation));
         commands.push(Command::StartTasks(StartTasks { service, tasks }));
     }

@@ -18,7 +18,7 @@ use self::start::{Placed, Template};
 use super::deployment::{Counts, Starts};
 use super::placement::{Counted, Placer, Request};
 use super::scale_in::Order;
-use super::{Plan, Policy};
+use super::{Plan, Policy, gpu};
 use crate::command::{AdvanceService, Command, RolloutStep, StartTasks, StopTasks};
 use crate::id::{DeploymentId, Ids, ServiceKey, TaskId};
 use crate::limits::{COMMANDS_PER_PLAN, TASKS_PER_COMMAND};
@@ -202,7 +202,8 @@ impl<'a> Round<'a, '_> {
             seed: self.ids.short(),
         });
         let template = Template::new(self.service, self.primary, definition, self.now);
-        let placed = start::place(&mut placer, &template, count, self.ids);
+        let mut placed = start::place(&mut placer, &template, count, self.ids);
+        gpu::assign(self.view, &mut placed.tasks);
         self.plan.commands.extend(refusal::to_record(self.service, &placed, self.now));
         if let Some(refusals) = &placed.refusals {
             self.plan.wake_at(self.now.plus(PLACEMENT_RETRY));

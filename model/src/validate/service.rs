@@ -24,6 +24,7 @@ mod create;
 mod daemon;
 mod deployment;
 mod hook;
+mod rebalancing;
 mod unsupported;
 mod update;
 

@@ -14,6 +14,7 @@ use crate::limits::NAMES_PER_DESCRIBE;
 use crate::state::State;
 use crate::task::{DesiredStatus, StopCode, Task};
 
+pub(super) use start::with_placement;
 pub use start::{Start, run, start};
 
 mod overrides;

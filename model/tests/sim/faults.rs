@@ -19,6 +19,8 @@ use berth_model::service::{DeploymentBounds, Service};
 use berth_model::task::{StopCode, Task};
 use berth_model::task_definition::TaskDefinition;
 use berth_model::time::Timestamp;
+use berth_model::wire::Wire;
+use berth_proto::ecs::v1 as pb;
 
 use crate::agent::{Agent, Fate};
 use crate::fixture::{self, CLUSTER, definition, instance};
@@ -28,6 +30,8 @@ const ZONES: [&str; 3] = ["a", "b", "c"];
 const NAMES: [&str; 4] = ["web", "api", "queue", "proxy"];
 /// This one asks for a port of the host, so there is one of it on an instance.
 const WITH_PORT: &str = "proxy";
+/// One on every host; nobody scales it.
+const DAEMON: &str = "logs";
 
 impl World {
     /// Hosts and services as they are before anything happens.
@@ -38,6 +42,20 @@ impl World {
         for name in NAMES {
             self.create_service(name);
         }
+        self.create_daemon();
+    }
+
+    fn create_daemon(&mut self) {
+        let definition = self.define(DAEMON, Fate::Fine);
+        let bounds = DeploymentBounds { minimum_healthy_percent: 0, maximum_percent: 100 };
+        let spec = Wire::new(pb::Service {
+            scheduling_strategy: Some(pb::SchedulingStrategy::Daemon.into()),
+            ..pb::Service::default()
+        });
+        let mut service = fixture::service(DAEMON, 0, &definition.key);
+        service.deployments[0] = fixture::deployment(self.dice.below(u64::MAX), &definition.key);
+        service.deployments[0].created_at = self.now;
+        self.must(Command::CreateService(Box::new(Service { bounds, spec, ..service })));
     }
 
     fn add_host(&mut self, number: u128) {
@@ -54,8 +72,15 @@ impl World {
         service.deployments[0] = fixture::deployment(self.dice.below(u64::MAX), &definition.key);
         service.deployments[0].created_at = self.now;
         let placement = self.any_rules();
+        let rebalanced = *self
+            .dice
+            .pick(&[pb::AvailabilityZoneRebalancing::Enabled, pb::AvailabilityZoneRebalancing::Disabled]);
+        let spec = Wire::new(pb::Service {
+            availability_zone_rebalancing: Some(rebalanced.into()),
+            ..pb::Service::default()
+        });
         let settings = self.any_settings();
-        let mut service = Service { bounds, placement, settings, ..service };
+        let mut service = Service { bounds, placement, settings, spec, ..service };
         service.begin_record(&self.new_record(), self.now);
         self.must(Command::CreateService(Box::new(service)));
     }
@@ -164,7 +189,8 @@ impl World {
     }
 
     fn any_service(&mut self) -> Option<ServiceKey> {
-        let keys = self.active_services();
+        let mut keys = self.active_services();
+        keys.retain(|key| key.name.as_str() != DAEMON);
         (!keys.is_empty()).then(|| self.dice.pick(&keys).clone())
     }
 
@@ -227,7 +253,10 @@ impl World {
     fn drain_or_activate(&mut self) {
         let status = *self.dice.pick(&[InstanceStatus::Active, InstanceStatus::Draining]);
         if let Some(id) = self.any_host() {
-            self.must(Command::SetInstanceStatus(SetInstanceStatus::new(vec![id], status)));
+            let deadline = self.dice.percent(40).then(|| self.later(1, 30));
+            let stop_standalone = self.dice.percent(50);
+            let set = SetInstanceStatus::new(vec![id], status);
+            self.must(Command::SetInstanceStatus(SetInstanceStatus { deadline, stop_standalone, ..set }));
         }
     }
 
@@ -341,6 +370,10 @@ impl World {
             self.state.standalone_tasks(&CLUSTER.into()).map(|task| task.id).collect();
         self.stop_by_hand(standalone);
         for key in self.active_services() {
+            if key.name.as_str() == DAEMON {
+                self.deploy(key, Fate::Fine);
+                continue;
+            }
             let desired = 1 + self.dice.small(3);
             // With other percentages of one task there would be bounds that allow nothing to move.
             let (minimum_healthy_percent, maximum_percent) =

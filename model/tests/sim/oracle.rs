@@ -9,6 +9,7 @@ use berth_model::state::invariant;
 use berth_model::task::{DesiredStatus, Health, Task, TaskStatus};
 use berth_model::time::Timestamp;
 
+use crate::fixture;
 use crate::world::World;
 
 /// The state is consistent, and no host is promised to more than fits on it. Looks every two seconds: what is wrong
@@ -32,6 +33,9 @@ pub(crate) fn check_plan(state: &State, key: &ServiceKey, now: Timestamp, policy
         assert!(plan.is_quiet(), "{key} is gone: {plan:?}");
         return;
     };
+    if service.is_daemon() {
+        return check_daemon(state, service, plan);
+    }
     if service.status != ServiceStatus::Active {
         assert_eq!(starts(plan), 0, "{key} is not wanted");
         return;
@@ -59,12 +63,44 @@ pub(crate) fn check_plan(state: &State, key: &ServiceKey, now: Timestamp, policy
     }
 }
 
+/// Starts nowhere where a task of it is still to run, and only on instances that serve.
+fn check_daemon(state: &State, service: &Service, plan: &Plan) {
+    for task in started(plan) {
+        let instance = state.instance(task.instance).expect("it is placed");
+        assert!(instance.takes_tasks(), "{} on {instance:?}", service.key);
+        let here =
+            state.tasks_on(task.instance).filter(|other| other.service().as_ref() == Some(&service.key));
+        let occupied = here.filter(|other| other.observed.last_status <= TaskStatus::Running).count();
+        assert_eq!(occupied, 0, "{} has one on {} already", service.key, task.instance);
+    }
+}
+
+/// A move starts within the ceiling, and only of a service that is steady.
+pub(crate) fn check_moves(state: &State, plan: &Plan) {
+    for command in &plan.commands {
+        let Command::StartTasks(start) = command else { panic!("moves only start: {command:?}") };
+        let key = start.tasks.first().and_then(Task::service).expect("it is a service's");
+        let service = state.service(&key).expect("it is there");
+        let tasks = state.tasks_of(&key).filter(|task| task.observed.last_status <= TaskStatus::Running);
+        let ceiling = size(service.bounds.ceiling(service.desired_count));
+        let reachable = tasks.filter(|task| state.is_reachable(task)).count();
+        assert!(
+            service.steady && reachable + start.tasks.len() <= ceiling,
+            "{key}: {reachable} of {ceiling}"
+        );
+        assert!(start.tasks.iter().all(|task| task.scheduling.replaces.is_some()));
+    }
+}
+
+fn started(plan: &Plan) -> impl Iterator<Item = &Task> {
+    plan.commands.iter().flat_map(|command| match command {
+        Command::StartTasks(start) => start.tasks.as_slice(),
+        _ => &[],
+    })
+}
+
 fn starts(plan: &Plan) -> usize {
-    let starts = plan.commands.iter().map(|command| match command {
-        Command::StartTasks(start) if start.service.is_some() => start.tasks.len(),
-        _ => 0,
-    });
-    starts.sum()
+    started(plan).filter(|task| task.service().is_some()).count()
 }
 
 fn stops(command: &Command) -> Option<Vec<berth_model::id::TaskId>> {
@@ -109,6 +145,10 @@ pub(crate) fn check_recovered(world: &mut World) {
         let plan = plan::service::plan(&world.state, key, world.now, &world.policy, world.dice.ids());
         assert_eq!(plan, Plan::default(), "{key} wants something");
     }
+    let cluster = fixture::CLUSTER.into();
+    let (now, ids) = (world.now, world.dice.ids());
+    let moves = plan::rebalance::plan(&world.state, &cluster, now, &world.policy, ids);
+    assert!(moves.is_quiet(), "something is still to move: {moves:?}");
     for agent in world.agents.values() {
         for (id, local) in &agent.tasks {
             let known = world.state.task(*id);

@@ -50,6 +50,7 @@ pub(crate) struct World {
     pub(crate) log: Vec<Envelope>,
     /// A bug, to see whether it is found: what planners want to be woken for by the passing of time is forgotten.
     pub(crate) forgets_wakes: bool,
+    rebalance_at: Timestamp,
 }
 
 // === impl World ===
@@ -63,6 +64,7 @@ impl World {
             // What is forgotten wakes its service; with the longer one nothing hides a wake that is missing.
             retention: Duration::from_secs(*dice.pick(&[90, 3600])),
             crash_backoff_cap: Duration::from_secs(20),
+            rebalance_after: Duration::from_secs(1 + dice.below(6)),
             ..Policy::default()
         };
         let machine = Machine::new();
@@ -81,6 +83,7 @@ impl World {
             reap_at: START,
             log: Vec::new(),
             forgets_wakes: false,
+            rebalance_at: START,
         };
         world.begin();
         world
@@ -144,7 +147,25 @@ impl World {
             plan.commands.into_iter().for_each(|command| self.must(command));
             self.reap_at = self.now.plus(Duration::from_secs(5));
         }
+        self.rebalance();
+        for command in plan::drain::plan(&self.state, self.now).commands {
+            // As with services, one may come too late.
+            let _ = self.propose(command);
+        }
         oracle::check_state(self);
+    }
+
+    fn rebalance(&mut self) {
+        if self.rebalance_at > self.now {
+            return;
+        }
+        self.rebalance_at = self.now.plus(Duration::from_secs(3));
+        let cluster = CLUSTER.into();
+        let plan = plan::rebalance::plan(&self.state, &cluster, self.now, &self.policy, self.dice.ids());
+        oracle::check_moves(&self.state, &plan);
+        for command in plan.commands {
+            let _ = self.propose(command);
+        }
     }
 
     /// Applies what nothing can be wrong with.

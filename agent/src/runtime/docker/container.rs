@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use berth_proto::AwsName;
 use berth_proto::ecs::v1 as ecs;
 use bollard::models::{
-    ContainerCreateBody, DeviceMapping, HealthConfig, HostConfig, HostConfigLogConfig, ResourcesUlimits,
+    ContainerCreateBody, DeviceMapping, DeviceRequest, HealthConfig, HostConfig, HostConfigLogConfig,
+    ResourcesUlimits,
 };
 
 use super::network;
@@ -69,6 +70,7 @@ fn host_config(launch: &Launch) -> HostConfig {
         cap_add: non_empty(&capabilities.add),
         cap_drop: non_empty(&capabilities.drop),
         devices: Some(linux.devices.iter().map(device).collect()),
+        device_requests: gpus(&launch.gpu_ids),
         init: linux.init_process_enabled,
         shm_size: linux.shared_memory_size.map(|mib| i64::from(mib) * BYTES_PER_MIB),
         tmpfs: Some(linux.tmpfs.iter().map(tmpfs).collect()),
@@ -152,6 +154,17 @@ fn sysctl(control: &ecs::SystemControl) -> (String, String) {
     (control.namespace().to_owned(), control.value().to_owned())
 }
 
+fn gpus(ids: &[String]) -> Option<Vec<DeviceRequest>> {
+    let ids = non_empty(ids)?;
+    let request = DeviceRequest {
+        driver: Some("nvidia".to_owned()),
+        device_ids: Some(ids),
+        capabilities: Some(vec![vec!["gpu".to_owned()]]),
+        ..Default::default()
+    };
+    Some(vec![request])
+}
+
 fn device(device: &ecs::Device) -> DeviceMapping {
     let letter = |permission| match permission {
         ecs::DeviceCgroupPermission::Read => "r",
@@ -204,6 +217,7 @@ mod tests {
             cpu_shares: 256,
             cpu_limit_units: Some(512),
             memory_limit_mib: Some(128),
+            gpu_ids: vec!["GPU-1".to_owned()],
             ..Default::default()
         };
         let host = host_config(&launch);
@@ -211,5 +225,8 @@ mod tests {
         assert_eq!(host.nano_cpus, Some(500_000_000));
         assert_eq!(host.memory, Some(128 << 20));
         assert_eq!(host.memory_reservation, Some(64 << 20));
+        let requests = host.device_requests.expect("it has a GPU");
+        assert_eq!(requests[0].device_ids.as_deref(), Some(["GPU-1".to_owned()].as_slice()));
+        assert_eq!(host_config(&Launch::default()).device_requests, None);
     }
 }

@@ -1,6 +1,6 @@
 //! Which cluster a request is about, as the request says it. Only for traces: what it means is for validation to say.
 
-use berth_proto::{admin::v1 as admin, ecs::v1 as pb};
+use berth_proto::{admin::v1 as admin, ecs::v1 as pb, scheduler::v1 as scheduler};
 
 /// A request that may name a cluster.
 pub(crate) trait InCluster: Send + Sync {
@@ -87,3 +87,15 @@ impl InCluster for admin::WatchEventsRequest {
         Some(&self.cluster)
     }
 }
+
+macro_rules! of_scheduler {
+    ($($request:ident),+ $(,)?) => {
+        $(impl InCluster for scheduler::$request {
+            fn cluster(&self) -> Option<&str> {
+                Some(&self.cluster)
+            }
+        })+
+    };
+}
+
+of_scheduler!(ExplainRequest, DrainInstancesRequest, DescribeDrainsRequest, RebalanceRequest);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use berth_model::container_instance::ContainerInstance;
+use berth_model::plan::gpu;
 use berth_model::resource::PortSet;
 use berth_model::state::State;
 use berth_proto::ecs::v1 as pb;
@@ -27,7 +28,7 @@ pub(crate) fn instance(
     pb::ContainerInstance {
         container_instance_arn: Some(view.scope().container_instance(&instance.cluster, instance.id)),
         version: Some(i64::try_from(instance.version).unwrap_or(i64::MAX)),
-        remaining_resources: remaining(instance),
+        remaining_resources: remaining(instance, view),
         registered_resources: registered(instance),
         status: Some(instance.status.as_str().to_owned()),
         agent_connected: Some(instance.connected),
@@ -43,23 +44,33 @@ pub(crate) fn instance(
 
 fn registered(instance: &ContainerInstance) -> Vec<pb::Resource> {
     let capacity = &instance.capacity;
-    vec![
+    let mut resources = vec![
         amount("CPU", capacity.cpu_units),
         amount("MEMORY", capacity.memory_mib),
         ports("PORTS", [&capacity.reserved_tcp_ports]),
         ports("PORTS_UDP", [&capacity.reserved_udp_ports]),
-    ]
+    ];
+    resources.extend(gpus(instance, capacity.gpu_ids.clone()));
+    resources
 }
 
 /// What is left of amounts, and what is taken of ports: so ECS shows them.
-fn remaining(instance: &ContainerInstance) -> Vec<pb::Resource> {
+fn remaining(instance: &ContainerInstance, view: &State) -> Vec<pb::Resource> {
     let (capacity, held) = (&instance.capacity, &instance.held);
-    vec![
+    let mut resources = vec![
         amount("CPU", capacity.cpu_units.saturating_sub(held.cpu_units)),
         amount("MEMORY", capacity.memory_mib.saturating_sub(held.memory_mib)),
         ports("PORTS", [&capacity.reserved_tcp_ports, &held.tcp_ports]),
         ports("PORTS_UDP", [&capacity.reserved_udp_ports, &held.udp_ports]),
-    ]
+    ];
+    resources.extend(gpus(instance, gpu::free(view, instance.id)));
+    resources
+}
+
+/// The ids of GPUs; nothing on an instance that has none.
+fn gpus(instance: &ContainerInstance, ids: Vec<String>) -> Option<pb::Resource> {
+    let has_some = !instance.capacity.gpu_ids.is_empty();
+    has_some.then(|| pb::Resource { string_set_value: ids, ..resource("GPU", "STRINGSET") })
 }
 
 fn amount(name: &str, units: u32) -> pb::Resource {

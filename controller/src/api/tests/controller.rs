@@ -23,6 +23,7 @@ use berth_proto::ecs::v1::services_client::ServicesClient;
 use berth_proto::ecs::v1::task_definitions_client::TaskDefinitionsClient;
 use berth_proto::ecs::v1::task_sets_client::TaskSetsClient;
 use berth_proto::ecs::v1::tasks_client::TasksClient;
+use berth_proto::scheduler::v1::scheduler_client::SchedulerClient;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use tonic::service::Routes;
@@ -85,6 +86,7 @@ impl Controller {
             logs: Arc::new(Output),
             clock: clock.clone(),
             entropy,
+            policy: berth_model::plan::Policy::default(),
         };
         let mut registry = Registry::default();
         let api = Api::new(parts, &identity, &mut registry).expect("an API");
@@ -156,6 +158,10 @@ impl Controller {
 
     pub(super) fn instances(&self) -> ContainerInstancesClient<Signed> {
         ContainerInstancesClient::new(self.signed())
+    }
+
+    pub(super) fn scheduler(&self) -> SchedulerClient<Signed> {
+        SchedulerClient::new(self.signed())
     }
 
     pub(super) fn admin(&self) -> AdminClient<Signed> {

@@ -14,7 +14,8 @@ pub(super) enum Kind {
 }
 
 /// Packages whose services the API serves. Sessions and peers are others' to serve.
-const PACKAGES: [(&str, &str); 2] = [("berth.ecs.v1", "ecs"), ("berth.admin.v1", "admin")];
+const PACKAGES: [(&str, &str); 3] =
+    [("berth.ecs.v1", "ecs"), ("berth.admin.v1", "admin"), ("berth.scheduler.v1", "scheduler")];
 
 /// Operations that take nothing and so have nothing to refuse.
 const NEVER_REFUSED: [&str; 2] = ["admin.ListControllers", "admin.ListReconcilers"];
@@ -32,6 +33,7 @@ fn every_operation_has_its_cases() {
         super::task_set::COVERED,
         super::container_instance::COVERED,
         super::container_instance::ATTRIBUTES,
+        super::scheduler::COVERED,
         super::admin::COVERED,
         super::admin::EVENTS,
     ]

@@ -214,6 +214,7 @@ pub(super) fn standalone(id: TaskId, instance: InstanceId) -> Task {
         desired: DesiredStatus::Running,
         stop: None,
         observed: Observed::default(),
+        scheduling: Default::default(),
         version: 1,
         images: None,
         unhealthy_at: None,

@@ -54,6 +54,7 @@ fn advance(controller: &Controller, name: &str) -> AdvanceService {
         retire: false,
         events: Vec::new(),
         steps: Vec::new(),
+        desired_count: None,
     }
 }
 

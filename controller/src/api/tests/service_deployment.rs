@@ -28,6 +28,7 @@ fn step(controller: &Controller, step: RolloutStep) {
         retire: false,
         events: Vec::new(),
         steps: vec![step],
+        desired_count: None,
     };
     controller.consensus.apply(Command::AdvanceService(command)).unwrap();
 }

@@ -74,8 +74,9 @@ impl Cluster {
         let listen = net::bind(address).unwrap();
         let address = listen.local_addr().unwrap();
         let shutdown = Shutdown::new();
-        let consensus =
-            within("start", Consensus::start(self.setup(&dir, address, &shutdown))).await.unwrap();
+        // Boxed: it holds states, and every future here would be as large.
+        let starting = Box::pin(Consensus::start(self.setup(&dir, address, &shutdown)));
+        let consensus = within("start", starting).await.unwrap();
         let service = PeerService::server(consensus.clone(), Arc::new(NoSessions));
         let (routes, scope) = (tonic::service::Routes::new(service), shutdown.clone());
         shutdown.spawn(

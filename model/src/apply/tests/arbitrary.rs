@@ -53,7 +53,7 @@ pub(super) fn command(state: &State, now: Timestamp, dice: &mut Dice) -> Command
         ]),
         75 => Command::DeleteAttributes(vec![(instance_id(dice), format!("a{}", dice.below(12)))]),
         76..=95 => report(state, now, dice),
-        96 => Command::RecordRefusal(refusal(state, now, dice)),
+        96 => Command::RecordRefusal(Box::new(refusal(state, now, dice))),
         _ => Command::Forget(forget(state, dice)),
     }
 }

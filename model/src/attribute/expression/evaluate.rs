@@ -18,7 +18,11 @@ impl Predicate {
                 // An attribute may be there without a value.
                 Condition::Exists => instance.has_attribute(name),
                 Condition::NotExists => !instance.has_attribute(name),
-                _ => self.of_word(instance.attribute(name)),
+                Condition::Compares(..)
+                | Condition::In(_)
+                | Condition::NotIn(_)
+                | Condition::Matches(_)
+                | Condition::NotMatches(_) => self.of_word(instance.attribute(name)),
             },
             Subject::Ec2InstanceId => self.of_word(instance.spec.ec2_instance_id.as_deref()),
             Subject::AgentVersion => {
@@ -26,21 +30,19 @@ impl Predicate {
                 let known = versions.and_then(|versions| versions.agent_version.as_deref());
                 self.of_version(known.and_then(version).as_deref())
             }
-            Subject::RegisteredAt => match &self.condition {
-                Condition::Compares(comparison, Value::Time(at)) => {
-                    // To the second, which is what is written and what is shown.
-                    let seconds = |unix_ms: i64| unix_ms.div_euclid(1000);
-                    let ours = seconds(instance.registered_at.unix_ms());
-                    comparison.admits(ours.cmp(&seconds(at.unix_ms())))
-                }
-                _ => false,
-            },
-            Subject::RunningTasksCount => match &self.condition {
-                Condition::Compares(comparison, Value::Count(count)) => {
-                    comparison.admits(u64::from(instance.running_count).cmp(count))
-                }
-                _ => false,
-            },
+            Subject::RegisteredAt => {
+                let Condition::Compares(comparison, Value::Time(at)) = &self.condition else { return false };
+                // To the second, which is what is written and what is shown.
+                let seconds = |unix_ms: i64| unix_ms.div_euclid(1000);
+                let ours = seconds(instance.registered_at.unix_ms());
+                comparison.admits(ours.cmp(&seconds(at.unix_ms())))
+            }
+            Subject::RunningTasksCount => {
+                let Condition::Compares(comparison, Value::Count(count)) = &self.condition else {
+                    return false;
+                };
+                comparison.admits(u64::from(instance.running_count).cmp(count))
+            }
             Subject::TaskGroup => self.of_groups(of),
         }
     }

@@ -72,12 +72,12 @@ impl Pattern {
     pub(super) fn new(text: &str) -> Result<Self, String> {
         let whole = format!("^(?:{text})$");
         let regex = RegexBuilder::new(&whole).size_limit(PATTERN_BYTES).build();
-        let regex = regex.map_err(|error| match error {
-            regex::Error::CompiledTooBig(_) => "the pattern is too large".to_owned(),
-            other => {
-                let text = other.to_string();
-                text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+        let regex = regex.map_err(|error| {
+            if matches!(error, regex::Error::CompiledTooBig(_)) {
+                return "the pattern is too large".to_owned();
             }
+            let text = error.to_string();
+            text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
         })?;
         Ok(Self { text: text.to_owned(), regex })
     }

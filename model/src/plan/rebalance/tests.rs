@@ -244,7 +244,8 @@ proptest! {
         world.run(30);
         let more = dice.below(4);
         for number in 0..more {
-            world.machine.register(instance(u128::from(100 + number), *dice.pick(&zones), 1000, 1000));
+            let zone: &str = dice.pick::<&str>(&zones);
+            world.machine.register(instance(u128::from(100 + number), zone, 1000, 1000));
         }
         let (moves, least) = world.run(400);
         prop_assert!(least >= usize::try_from(desired).unwrap());

@@ -23,7 +23,7 @@ use crate::id::{DeploymentId, Ids, InstanceId, TaskId};
 use crate::limits::TASKS_PER_COMMAND;
 use crate::placement::PlacementRules;
 use crate::plan::placement::{Counted, Placer, Refusals, Request};
-use crate::plan::{Plan, Policy};
+use crate::plan::{Plan, Policy, gpu};
 use crate::service::{Deployment, DeploymentStatus, Rollout, Service};
 use crate::state::State;
 use crate::task::{DesiredStatus, Task, TaskStatus};
@@ -218,6 +218,7 @@ impl<'a> Round<'a> {
                 Err(refusal) => refused.push(refusal),
             }
         }
+        gpu::assign(self.view, &mut placed.tasks);
         placed.unplaced = u32::try_from(refused.len()).unwrap_or(u32::MAX);
         placed.refusals = (!refused.is_empty()).then(|| Refusals::new(refused));
         placed

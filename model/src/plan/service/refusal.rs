@@ -15,6 +15,6 @@ pub(super) fn to_record(service: &Service, placed: &Placed, now: Timestamp) -> O
     };
     (!is_known).then(|| {
         let (key, generation) = (service.key.clone(), service.generation);
-        Command::RecordRefusal(RecordRefusal { key, generation, refused })
+        Command::RecordRefusal(Box::new(RecordRefusal { key, generation, refused }))
     })
 }

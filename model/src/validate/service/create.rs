@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use berth_proto::ecs::v1 as pb;
 
 use super::unsupported::Extras;
-use super::{daemon, deployment};
+use super::{daemon, deployment, rebalancing};
 use crate::command::Command;
 use crate::error::{ApiError, Exception};
 use crate::id::{ClusterName, Ids, ServiceKey, ServiceName, TaskDefinitionKey};
@@ -54,6 +54,7 @@ pub fn create(
         }
     };
     let service = build(request, key.clone(), definition, view, admission)?;
+    let service = rebalancing::created(request.availability_zone_rebalancing, service)?;
     check_existing(view, &service)?;
     check_quota(view, &key.cluster)?;
     Ok((key, Command::CreateService(Box::new(service))))
@@ -110,7 +111,6 @@ fn extras(request: &pb::CreateServiceRequest) -> Extras<'_> {
         capacity: &request.capacity_provider_strategy,
         role: request.role.as_deref(),
         execute_command: request.enable_execute_command,
-        rebalancing: request.availability_zone_rebalancing,
         grace_period_seconds: request.health_check_grace_period_seconds,
     }
 }
@@ -188,7 +188,6 @@ fn build(
         enable_ecs_managed_tags: Some(request.enable_ecs_managed_tags()),
         propagate_tags: Some(propagate.unwrap_or(pb::PropagateTags::None).into()),
         enable_execute_command: Some(false),
-        availability_zone_rebalancing: Some(pb::AvailabilityZoneRebalancing::Disabled.into()),
         ..pb::Service::default()
     };
     let now = admission.now;

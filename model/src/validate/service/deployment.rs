@@ -28,7 +28,8 @@ pub(super) fn parse(
     view: &State,
 ) -> Result<Parsed, ApiError> {
     let in_force = current.map(|service| (service.bounds, service.settings.clone()));
-    let (current_bounds, mut settings) = in_force.unwrap_or_else(|| (defaults, DeploymentSettings::default()));
+    let (current_bounds, mut settings) =
+        in_force.unwrap_or_else(|| (defaults, DeploymentSettings::default()));
     let before = current.and_then(|service| service.spec.deployment_configuration.clone());
     let mut echo = before.unwrap_or_else(echo);
     if let Some(given) = given {

@@ -21,7 +21,6 @@ pub(super) struct Extras<'a> {
     pub(super) capacity: &'a [pb::CapacityProviderStrategyItem],
     pub(super) role: Option<&'a str>,
     pub(super) execute_command: Option<bool>,
-    pub(super) rebalancing: Option<i32>,
     pub(super) grace_period_seconds: Option<i32>,
 }
 
@@ -33,8 +32,6 @@ impl Extras<'_> {
         member::<pb::SchedulingStrategy>("schedulingStrategy", self.scheduling)?;
         let controller = self.controller.and_then(|controller| controller.r#type);
         let controller = member::<pb::DeploymentControllerType>("deploymentController.type", controller)?;
-        let rebalancing =
-            member::<pb::AvailabilityZoneRebalancing>("availabilityZoneRebalancing", self.rebalancing)?;
         if self.grace_period_seconds.is_some_and(|seconds| seconds < 0) {
             return Err(ApiError::invalid("healthCheckGracePeriodSeconds must not be negative."));
         }
@@ -56,10 +53,6 @@ impl Extras<'_> {
             (!self.capacity.is_empty(), "A capacityProviderStrategy"),
             (self.role.is_some_and(|role| !role.is_empty()), "A service with a role"),
             (self.execute_command == Some(true), "enableExecuteCommand"),
-            (
-                rebalancing == Some(pb::AvailabilityZoneRebalancing::Enabled),
-                "availabilityZoneRebalancing ENABLED",
-            ),
         ];
         match asked.into_iter().find(|(asked, _)| *asked) {
             Some((_, what)) => Err(unsupported(what)),

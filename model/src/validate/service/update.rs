@@ -6,7 +6,7 @@ use berth_proto::ecs::v1 as pb;
 
 use super::create::desired_count;
 use super::unsupported::Extras;
-use super::{daemon, deployment};
+use super::{daemon, deployment, rebalancing};
 use crate::command::{Command, NewDeployment, ServiceUpdate};
 use crate::error::ApiError;
 use crate::id::ServiceKey;
@@ -35,7 +35,9 @@ pub fn update(
         check_external(request)?;
     }
     let parsed = request.deployment_configuration.as_ref();
-    let parsed = parsed.map(|given| deployment::parse(Some(given), Some(service), service.bounds, view)).transpose()?;
+    let parsed = parsed
+        .map(|given| deployment::parse(Some(given), Some(service), service.bounds, view))
+        .transpose()?;
     let current = view.task_definition(&service.task_definition);
     let definition = match request.task_definition.as_deref().filter(|text| !text.is_empty()) {
         Some(reference) => Some(name::usable_task_definition(Some(reference), view)?),
@@ -54,11 +56,18 @@ pub fn update(
         definition.map_or(&service.task_definition, |definition| &definition.key).clone();
     let key = service.key.clone();
     let rules = placement::rules(&spec.placement_constraints, &spec.placement_strategy)?;
+    let bounds = parsed.as_ref().map(|parsed| parsed.bounds).filter(|bounds| *bounds != service.bounds);
+    if rebalancing::asked_for(request.availability_zone_rebalancing)?
+        == Some(pb::AvailabilityZoneRebalancing::Enabled)
+    {
+        let bounds = bounds.unwrap_or(service.bounds);
+        rebalancing::check(&Service { bounds, placement: rules.clone(), ..(**service).clone() })?;
+    }
     let command = ServiceUpdate {
         key: key.clone(),
         generation: service.generation,
         desired_count: request.desired_count.map(desired_count).transpose()?,
-        bounds: parsed.as_ref().map(|parsed| parsed.bounds).filter(|bounds| *bounds != service.bounds),
+        bounds,
         placement: (rules != service.placement).then_some(rules),
         spec: (spec != *service.spec).then(|| Wire::new(spec)),
         deployment: starts.then(|| NewDeployment {
@@ -88,7 +97,6 @@ fn extras(request: &pb::UpdateServiceRequest) -> Extras<'_> {
         capacity: items(request.capacity_provider_strategy.as_ref(), |list| &list.items),
         role: None,
         execute_command: request.enable_execute_command,
-        rebalancing: request.availability_zone_rebalancing,
         grace_period_seconds: request.health_check_grace_period_seconds,
     }
 }
@@ -111,6 +119,9 @@ fn spec(
     }
     if let Some(propagate) = name::member::<pb::PropagateTags>("propagateTags", request.propagate_tags)? {
         spec.propagate_tags = Some(propagate.into());
+    }
+    if let Some(setting) = rebalancing::asked_for(request.availability_zone_rebalancing)? {
+        spec.availability_zone_rebalancing = Some(setting.into());
     }
     if request.enable_ecs_managed_tags.is_some() {
         spec.enable_ecs_managed_tags = request.enable_ecs_managed_tags;

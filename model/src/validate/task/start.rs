@@ -10,7 +10,9 @@ use crate::error::ApiError;
 use crate::id::{ClusterName, TaskId};
 use crate::limits::TASKS_PER_RUN;
 use crate::placement::PlacementRules;
+use crate::plan::gpu;
 use crate::plan::placement::{Counted, Failure, Placer, Request};
+use crate::resource::Requirements;
 use crate::state::State;
 use crate::task::Task;
 use crate::validate::launch::Launch;
@@ -80,6 +82,20 @@ pub fn run(request: &pb::RunTaskRequest, view: &State, admission: &mut Admission
         }
     }
     Ok(start.finish(&template, view))
+}
+
+/// Reads a RunTask without starting anything, and gives `ask` what the placer would be given.
+pub(in crate::validate) fn with_placement<T>(
+    request: &pb::RunTaskRequest,
+    view: &State,
+    admission: &mut Admission,
+    ask: impl FnOnce(&Request<'_>, &Requirements) -> Result<T, ApiError>,
+) -> Result<T, ApiError> {
+    let cluster = &name::active_cluster(request.cluster.as_deref(), view)?.name;
+    let rules = placement::rules(&request.placement_constraints, &request.placement_strategy)?;
+    let template = of_run(request).template(cluster, view, &rules, admission)?;
+    let seed = admission.ids.short();
+    ask(&request_of(&template, view, &rules, seed), &template.needs)
 }
 
 /// StartTask.
@@ -182,7 +198,8 @@ struct Placed {
 // === impl Placed ===
 
 impl Placed {
-    fn finish(self, template: &Template<'_>, view: &State) -> Start {
+    fn finish(mut self, template: &Template<'_>, view: &State) -> Start {
+        gpu::assign(view, &mut self.tasks);
         let arn = |id| view.scope().container_instance(template.cluster, id);
         let render = |failure: Failure| pb::Failure {
             arn: failure.instance.map(arn),

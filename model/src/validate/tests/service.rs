@@ -215,7 +215,6 @@ fn what_is_not_there_yet_is_refused_and_what_is_off_is_not() {
         (json!({"capacityProviderStrategy": [{"capacityProvider": "p"}]}), "A capacityProviderStrategy"),
         (json!({"role": "r"}), "A service with a role"),
         (json!({"enableExecuteCommand": true}), "enableExecuteCommand"),
-        (json!({"availabilityZoneRebalancing": "ENABLED"}), "availabilityZoneRebalancing ENABLED"),
         (deployment(json!({"strategy": "BLUE_GREEN"})), "A deployment strategy other than ROLLING"),
         (deployment(json!({"alarms": {"alarmNames": ["a"], "enable": true}})), "Deployment alarms"),
         (deployment(json!({"bakeTimeInMinutes": 1})), "bakeTimeInMinutes"),
@@ -252,6 +251,22 @@ fn what_is_not_there_yet_is_refused_and_what_is_off_is_not() {
             }),
             "The daemon scheduling strategy does not support a maximumPercent other than 100 for services. Remove the \
              maximumPercent value and try again.",
+        ),
+        (json!({"availabilityZoneRebalancing": "ENABLED"}), "ok"),
+        (
+            json!({
+                "availabilityZoneRebalancing": "ENABLED",
+                "deploymentConfiguration": {"maximumPercent": 100, "minimumHealthyPercent": 50},
+            }),
+            "Availability Zone rebalancing cannot be ENABLED for the service: its maximumPercent is not above 100.",
+        ),
+        (
+            json!({
+                "availabilityZoneRebalancing": "ENABLED",
+                "placementStrategy": [{"type": "binpack", "field": "cpu"}],
+            }),
+            "Availability Zone rebalancing cannot be ENABLED for the service: its first placement strategy is not \
+             spread.",
         ),
         (json!({"availabilityZoneRebalancing": "DISABLED", "enableExecuteCommand": false}), "ok"),
         (deployment(json!({"strategy": "ROLLING", "bakeTimeInMinutes": 0})), "ok"),

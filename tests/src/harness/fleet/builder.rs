@@ -26,6 +26,7 @@ pub struct Builder {
     controllers: usize,
     spare_controllers: usize,
     agents: usize,
+    spare_agents: usize,
     zones: Vec<String>,
     on_hosts: bool,
     simulated: bool,
@@ -41,6 +42,7 @@ impl Default for Builder {
             controllers: 3,
             spare_controllers: 0,
             agents: 3,
+            spare_agents: 0,
             zones: ["a", "b", "c"].map(str::to_owned).to_vec(),
             on_hosts: false,
             simulated: false,
@@ -69,6 +71,13 @@ impl Builder {
     #[must_use]
     pub fn agents(mut self, count: usize) -> Self {
         self.agents = count;
+        self
+    }
+
+    /// How many more there are, which the test lets join when it wants: see [`Fleet::join`].
+    #[must_use]
+    pub fn spare_agents(mut self, count: usize) -> Self {
+        self.spare_agents = count;
         self
     }
 
@@ -114,7 +123,7 @@ impl Builder {
     pub async fn start(self) -> Fleet {
         let turn = turn().await;
         let mut fleet = self.prepare(turn).await.expect("prepare the fleet");
-        if let Err(error) = bring_up(&mut fleet, self.controllers).await {
+        if let Err(error) = bring_up(&mut fleet, self.controllers, self.agents).await {
             panic!("the fleet does not come up: {error:#}");
         }
         fleet
@@ -141,7 +150,7 @@ impl Builder {
         for number in 0..addresses.len() {
             fleet.controllers.push(self.controller_seat(number, &addresses, &fleet.dir)?);
         }
-        for number in 0..self.agents {
+        for number in 0..self.agents_in_all() {
             let agent = self.agent(number, &addresses, &fleet)?;
             fleet.agents.push(agent);
         }
@@ -152,10 +161,14 @@ impl Builder {
         self.controllers + self.spare_controllers
     }
 
+    fn agents_in_all(&self) -> usize {
+        self.agents + self.spare_agents
+    }
+
     /// One entry for each host: whether it needs an engine. Controllers come first.
     fn engines(&self) -> Vec<bool> {
         let controllers = std::iter::repeat_n(false, self.controllers_in_all());
-        controllers.chain(std::iter::repeat_n(!self.simulated, self.agents)).collect()
+        controllers.chain(std::iter::repeat_n(!self.simulated, self.agents_in_all())).collect()
     }
 
     fn controller_addresses(&self, slot: &Slot, hosts: Option<&Hosts>) -> Vec<String> {
@@ -240,14 +253,32 @@ fn init(dir: &Path) -> Result<AdminIdentity> {
     AdminIdentity::load(&identity.join("admin.json")).context("read what `berth init` wrote")
 }
 
-async fn bring_up(fleet: &mut Fleet, controllers: usize) -> Result<()> {
+async fn bring_up(fleet: &mut Fleet, controllers: usize, agents: usize) -> Result<()> {
     for number in 0..controllers {
         fleet.try_start(Member::Controller(number)).await?;
     }
-    for number in 0..fleet.agents.len() {
+    for number in 0..agents {
         fleet.try_start(Member::Agent(number)).await?;
     }
-    let instance_ids = try_until(REGISTER_DEADLINE, async || registered(fleet).await).await?;
+    know_instances(fleet, agents).await
+}
+
+impl Fleet {
+    /// Starts an agent that was a spare, and waits until its instance is registered.
+    ///
+    /// # Panics
+    /// When it does not come up, or another spare before it has not joined.
+    pub async fn join(&mut self, agent: usize) {
+        self.start(Member::Agent(agent)).await;
+        if let Err(error) = know_instances(self, agent + 1).await {
+            panic!("agent {agent} does not join: {error:#}");
+        }
+    }
+}
+
+/// Waits until so many agents are registered, and keeps the ids of their instances.
+async fn know_instances(fleet: &mut Fleet, agents: usize) -> Result<()> {
+    let instance_ids = try_until(REGISTER_DEADLINE, async || registered(fleet, agents).await).await?;
     fleet.slot.remember_instances(&instance_ids)?;
     for (agent, id) in fleet.agents.iter_mut().zip(instance_ids) {
         agent.instance_id = id;
@@ -255,21 +286,16 @@ async fn bring_up(fleet: &mut Fleet, controllers: usize) -> Result<()> {
     Ok(())
 }
 
-/// The instances of all agents, in the agents' order.
-async fn registered(fleet: &Fleet) -> Result<Vec<String>> {
+/// The instances of the first agents, in the agents' order.
+async fn registered(fleet: &Fleet, agents: usize) -> Result<Vec<String>> {
     let instances = fleet.api().instances().await?;
     let of_seat = |seat: usize| {
         instances.iter().filter(|instance| instance.agent_connected()).find(|instance| {
             instance.attributes.iter().any(|it| it.name() == SEAT && it.value() == seat.to_string())
         })
     };
-    let found: Vec<_> = (0..fleet.agents.len()).filter_map(of_seat).collect();
-    ensure!(
-        found.len() == fleet.agents.len(),
-        "{} of {} agents are registered",
-        found.len(),
-        fleet.agents.len()
-    );
+    let found: Vec<_> = (0..agents).filter_map(of_seat).collect();
+    ensure!(found.len() == agents, "{} of {agents} agents are registered", found.len());
     Ok(found.into_iter().map(|instance| id_of(instance.container_instance_arn()).to_owned()).collect())
 }
 

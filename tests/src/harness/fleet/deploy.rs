@@ -142,6 +142,20 @@ impl Fleet {
         self.api().services.create_service(spec.request()).await.context("CreateService").map(drop)
     }
 
+    /// Creates a DAEMON service of a family.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn create_daemon(&self, family: &str) -> Result<()> {
+        let request = ecs::CreateServiceRequest {
+            service_name: Some(family.to_owned()),
+            task_definition: Some(family.to_owned()),
+            scheduling_strategy: Some(ecs::SchedulingStrategy::Daemon.into()),
+            ..Default::default()
+        };
+        self.api().services.create_service(request).await.context("CreateService").map(drop)
+    }
+
     /// Changes how many tasks a service is to have.
     ///
     /// # Errors
