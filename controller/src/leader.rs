@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use crate::feed::{Ended, Event, Feed};
 use crate::raft::Consensus;
 use crate::reconcile::{Context, Reconcilers};
+use crate::webhook;
 
 /// How long an epoch's tasks may take to end. They hold nothing, so they only have to notice.
 const END_OF_EPOCH: Duration = Duration::from_secs(5);
@@ -47,6 +48,8 @@ pub async fn run(
         let reconcilers = Reconcilers::start(&context, &epoch);
         current.send_replace(Some(reconcilers.clone()));
         let feed = consensus.feed().clone();
+        let webhooks = webhook::run(feed.clone(), context.proposer.clone(), epoch.clone());
+        epoch.spawn("webhooks", OnError::Shutdown, webhooks);
         epoch.spawn("wake-ups", OnError::Shutdown, wake(feed, reconcilers, epoch.clone()));
         let over = leadership.wait_for(|now| !now.is_leader || now.term != term).await.is_err();
         current.send_replace(None);

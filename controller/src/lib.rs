@@ -16,6 +16,7 @@ pub mod raft;
 pub mod reconcile;
 pub mod session;
 mod start;
+mod webhook;
 mod wiring;
 
 pub use start::{Environment, Error, run};

@@ -99,6 +99,12 @@ pub const SESSION_QUEUE: usize = 64;
 /// Task reports of one command; what is more goes into the next.
 pub const REPORTS_PER_COMMAND: usize = 500;
 
+/// What the answer of a webhook may have; a longer one is a failure.
+pub const WEBHOOK_ANSWER_BYTES: usize = 64 << 10;
+
+/// How long a webhook may take to answer; beyond it, it is asked again.
+pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Log streams through one controller; one more is refused.
 pub const LOG_STREAMS: usize = 256;
 

@@ -308,12 +308,16 @@ pub(super) fn note_phases(context: &mut Context<'_>, before: &Task, after: &Task
     let is_news = was.last_status != is.last_status || was.pull_stopped_at != is.pull_stopped_at;
     let Some((key, id)) = after.service().zip(after.deployment()).filter(|_| is_news) else { return };
     let now = context.now;
-    let is_under_way = context.state.service(&key).is_some_and(|service| service.records.current().is_some());
-    if !is_under_way {
+    // The tasks that were replaced may stop for longer than the service deployment takes.
+    let concerns = |record: &ServiceDeployment| {
+        record.sources.contains(&id) || (record.target == id && !record.status.is_over())
+    };
+    let last = context.state.service(&key).and_then(|service| service.records.deployments.back());
+    if !last.is_some_and(|record| concerns(record)) {
         return;
     }
     let Ok(service) = context.service_mut(&key) else { return };
-    let Some(record) = service.records.current_mut() else { return };
+    let Some(record) = service.records.deployments.back_mut().map(Arc::make_mut) else { return };
     let within = |at: Timestamp| at.max(record.created_at).min(now);
     let phases = &mut record.phases;
     if record.target == id && record.rollback.is_none() {

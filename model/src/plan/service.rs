@@ -161,14 +161,14 @@ impl<'a> Round<'a, '_> {
         steps: &mut Vec<RolloutStep>,
     ) -> Placed {
         let mut count = starts.now;
-        let mut next_attempt_at = None;
-        if let Some(at) = backoff::not_before(self.primary, self.policy).filter(|at| *at > self.now) {
-            // Only the successors of crashed tasks wait. What a lost host or a larger desired count asks for does not.
+        let not_before = backoff::not_before(self.primary, self.policy).filter(|at| *at > self.now);
+        // Only the successors of failed tasks wait. What a lost host or a larger desired count asks for does not.
+        let next_attempt_at = not_before.filter(|_| census.crashed > 0);
+        if let Some(at) = next_attempt_at {
             let waiting = count.min(census.crashed);
             count -= waiting;
+            self.plan.wake_at(at);
             if waiting > 0 {
-                next_attempt_at = Some(at);
-                self.plan.wake_at(at);
                 self.plan.notes.push(format!("{waiting} tasks wait after {} crashes", self.primary.crashes));
                 if self.primary.crashes >= backoff::NOTABLE_CRASHES {
                     texts.push(events::crash_loop(self.service));

@@ -50,9 +50,11 @@ pub fn list(
             && after.is_none_or(|after| deployment.created_at > after)
     };
     let entries = service.records.deployments.iter().map(|deployment| &**deployment).filter(matches);
-    let entries = entries.map(|deployment| (deployment.created_at, deployment.id));
-    let page = bounds.cut(entries, Order::Descending, |(at, id)| format!("{:020}{id}", at.unix_ms()));
-    let items = page.items.into_iter().map(|(_, id)| (service.key.clone(), id)).collect();
+    // Of those of one moment the later one is the newer one.
+    let entries = entries.enumerate().map(|(place, one)| (one.created_at, place, one.id));
+    let key = |(at, place, _): &(Timestamp, usize, _)| format!("{:020}{place:06}", at.unix_ms());
+    let page = bounds.cut(entries, Order::Descending, key);
+    let items = page.items.into_iter().map(|(_, _, id)| (service.key.clone(), id)).collect();
     Ok(page::Page { items, next_token: page.next_token })
 }
 

@@ -102,6 +102,7 @@ impl<'a> Census<'a> {
         let instance = view.instance(task.instance).filter(|instance| instance.connected);
         if task.desired == DesiredStatus::Stopped {
             self.leaving += u32::from(instance.is_some() && occupies(task));
+            self.crashed += u32::from(is_failure_of_last_round(task, primary));
             return;
         }
         if service.deployment(deployment).is_none() {
@@ -121,8 +122,7 @@ impl<'a> Census<'a> {
             Fitness::Unhealthy => Part::Unhealthy,
             Fitness::Pending | Fitness::Warming | Fitness::Healthy => Part::Current,
         };
-        let is_new_failure = task.unhealthy_at.is_some() && task.unhealthy_at >= primary.last_crash_at;
-        self.crashed += u32::from(part == Part::Unhealthy && is_new_failure);
+        self.crashed += u32::from(part == Part::Unhealthy && is_failure_of_last_round(task, primary));
         if task.observed.last_status == TaskStatus::Running {
             self.stable_at = self.stable_at.max(Some(started_at(task).plus(STABLE_RUN)));
         }
@@ -222,11 +222,21 @@ fn occupies(task: &Task) -> bool {
 
 /// Whether it ended by itself in the last round of crashes that were counted.
 pub(super) fn is_crash_of_last_round(view: &State, task: &Task, primary: &Deployment) -> bool {
+    if is_failure_of_last_round(task, primary) {
+        return true;
+    }
     if task.stop.is_some() || task.deployment() != Some(primary.id) {
         return false;
     }
     let ended_at = view.ended_at.get(&Ended::Task(task.id)).copied();
     primary.last_crash_at.is_some() && ended_at >= primary.last_crash_at
+}
+
+/// Whether it was found to fail its health checks in the last round of failures that were counted.
+fn is_failure_of_last_round(task: &Task, primary: &Deployment) -> bool {
+    task.deployment() == Some(primary.id)
+        && task.unhealthy_at.is_some()
+        && task.unhealthy_at >= primary.last_crash_at
 }
 
 pub(super) fn earliest(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
