@@ -147,7 +147,8 @@ async fn show_changed(
     if !wait.wait {
         return show(context, response, services, "");
     }
-    let stable = wait::until_stable(context, session, &names(services), wait.timeout).await?;
+    let stable =
+        wait::until_stable(context, session, &names(services), wait.timeout, wait::Story::SinceNow).await?;
     if context.output.is_for_people() {
         return Ok(());
     }
@@ -199,7 +200,8 @@ impl Scale {
 impl Wait {
     async fn run(self, context: &Context, session: &Session) -> Result<(), Failure> {
         let services: Vec<String> = self.names.iter().map(|name| api::service_name(name)).collect();
-        let stable = wait::until_stable(context, session, &services, self.timeout).await?;
+        let stable =
+            wait::until_stable(context, session, &services, self.timeout, wait::Story::Deployment).await?;
         if context.output.is_for_people() {
             return Ok(());
         }

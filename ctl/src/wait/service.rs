@@ -28,9 +28,20 @@ pub(crate) enum Verdict {
     Failed(String),
 }
 
+/// Which events a wait shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Story {
+    /// Those of the deployment that is under way, from its beginning: for a wait by itself.
+    #[default]
+    Deployment,
+    /// Those since the wait began: for a wait that follows a change.
+    SinceNow,
+}
+
 /// One service over the time of a wait.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
+    story: Story,
     /// When the wait began.
     began_unix_ms: i64,
     /// Deployment and task definition that the wait is for: those found first.
@@ -44,10 +55,11 @@ pub(crate) async fn until_stable(
     session: &Session,
     names: &[String],
     timeout: Duration,
+    story: Story,
 ) -> Result<Vec<Service>, Failure> {
     let session = session.patient();
     let deadline = Instant::now() + timeout;
-    let mut watches: Vec<Watch> = names.iter().map(|_| Watch::new(context.now_unix_ms())).collect();
+    let mut watches: Vec<Watch> = names.iter().map(|_| Watch::new(context.now_unix_ms(), story)).collect();
     let mut progress = Progress::start(&context.output, &format!("waiting for {}", names.join(", ")));
     let mut last_event = None;
     loop {
@@ -142,8 +154,8 @@ fn line(service: &Service) -> String {
 // === impl Watch ===
 
 impl Watch {
-    pub(crate) fn new(began_unix_ms: i64) -> Self {
-        Self { began_unix_ms, ..Self::default() }
+    pub(crate) fn new(began_unix_ms: i64, story: Story) -> Self {
+        Self { story, began_unix_ms, ..Self::default() }
     }
 
     /// Looks at the service once more.
@@ -180,13 +192,29 @@ impl Watch {
         if is_stable { Verdict::Stable } else { Verdict::Waiting }
     }
 
-    /// The events since the wait began that were not shown yet, oldest first.
+    /// The events that were not shown yet, oldest first: those of a deployment that is under way from its beginning,
+    /// otherwise those since the wait began.
     pub(crate) fn news(&mut self, service: &Service) -> Vec<ServiceEvent> {
-        let since_unix_ms = self.began_unix_ms - CLOCKS_DIFFER_MS;
-        let is_current =
-            |event: &&ServiceEvent| event.created_at.as_ref().is_some_and(|at| unix_ms(at) >= since_unix_ms);
-        let current = service.events.iter().rev().filter(is_current);
-        current.filter(|event| self.seen.insert(event.id().to_owned())).cloned().collect()
+        let since_unix_ms = match primary(service) {
+            Some(deployment)
+                if self.story == Story::Deployment
+                    && deployment.rollout_state() != DeploymentRolloutState::Completed =>
+            {
+                deployment.created_at.as_ref().map(unix_ms).unwrap_or_default()
+            }
+            _ => self.began_unix_ms - CLOCKS_DIFFER_MS,
+        };
+        let is_first_look = self.seen.is_empty();
+        let is_settled = service.deployments.len() == 1 && service.running_count() == service.desired_count();
+        let mut news = Vec::new();
+        for event in service.events.iter().rev() {
+            let is_new = self.seen.insert(event.id().to_owned());
+            let is_current = event.created_at.as_ref().is_some_and(|at| unix_ms(at) >= since_unix_ms);
+            if is_new && is_current && !(is_first_look && is_settled) {
+                news.push(event.clone());
+            }
+        }
+        news
     }
 }
 
@@ -262,13 +290,13 @@ mod tests {
     }
 
     #[test]
-    fn events_are_shown_once_and_only_those_since_the_wait_began() {
+    fn events_are_shown_once_and_only_those_of_this_deployment() {
         let event = |id: &str, seconds| ServiceEvent {
             id: Some(id.to_owned()),
             created_at: Some(prost_types::Timestamp { seconds, nanos: 0 }),
             message: Some(id.to_owned()),
         };
-        let mut watch = Watch::new(101_000);
+        let mut watch = Watch::default();
         let mut service = service(1, vec![deployment("ecs-svc/1", "PRIMARY", "web:1")]);
         service.events = vec![event("b", 101), event("a", 100), event("before", 99)];
         let ids =
@@ -277,6 +305,9 @@ mod tests {
         service.events.insert(0, event("c", 102));
         assert_eq!(ids(watch.news(&service)), ["c"]);
         assert!(watch.news(&service).is_empty());
+        let mut watch = Watch::new(103_500, Story::SinceNow);
+        service.events.insert(0, event("d", 103));
+        assert_eq!(ids(watch.news(&service)), ["d"]);
     }
 
     #[test]

@@ -129,7 +129,7 @@ impl Rollback {
         };
         context.output.note(&format!("service {name} goes back: service deployment {}", short(&arn)));
         if self.wait.wait {
-            wait::until_stable(context, session, &[name], self.wait.timeout).await?;
+            wait::until_stable(context, session, &[name], self.wait.timeout, wait::Story::SinceNow).await?;
         }
         Ok(())
     }
