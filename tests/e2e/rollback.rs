@@ -22,8 +22,8 @@ async fn ended(
 
 /// A service of two tasks with a circuit breaker that goes back, running and deployed.
 async fn with_breaker(fleet: &Fleet) {
-    fleet.register("web", "1", &[]).await.unwrap();
-    fleet.create_service(&ServiceSpec::new("web", 2).roll_back()).await.unwrap();
+    fleet.register("web", "1", &[]).await.expect("register");
+    fleet.create_service(&ServiceSpec::new("web", 2).roll_back()).await.expect("create");
     until("the service is deployed", SOON, async || ended(fleet, "web", Successful).await.map(drop)).await;
 }
 
