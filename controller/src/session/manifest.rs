@@ -105,7 +105,7 @@ fn render(state: &State, task: &Task) -> pb::ManifestTask {
             for container in &mut message.container_definitions {
                 let digest = images.get(container.name());
                 container.image =
-                    digest.map(|digest| pinned(container.image(), digest)).or(container.image.take());
+                    digest.map(|digest| pinned(container.image(), digest)).or_else(|| container.image.take());
             }
         }
         message

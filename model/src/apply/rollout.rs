@@ -77,8 +77,9 @@ fn take_on_record(record: &mut ServiceDeployment, step: &RolloutStep, now: Times
         }
         RolloutStep::EndHook { id, status, reason } => end_hook(record, *id, *status, reason),
         RolloutStep::End { status, reason } => {
-            if let Some(settle) = record.phases.start.map(|start| start.to) {
-                Span::widen(&mut record.phases.settle, settle.min(now), now);
+            let is_reached = *status == ServiceDeploymentStatus::Successful;
+            if let Some(start) = record.phases.start.filter(|_| is_reached) {
+                Span::widen(&mut record.phases.settle, start.to.min(now), now);
             }
             record.end(*status, reason, now);
         }

@@ -90,6 +90,7 @@ fn plan_draining(view: &State, service: &Service) -> Plan {
     let last = service.primary().or_else(|| service.task_sets.first().map(|set| &set.deployment));
     let reason = last.map_or_else(|| "Scaling activity".to_owned(), |last| events::scaling_reason(last.id));
     push_stops(&mut plan, service, &running, &reason);
+    plan.commands.extend(hooks::stray(view, service));
     if !is_left && plan.commands.len() < COMMANDS_PER_PLAN {
         plan.commands.push(Command::AdvanceService(AdvanceService { retire: true, ..advance(service) }));
     }
@@ -116,6 +117,7 @@ impl<'a> Round<'a, '_> {
     fn plan_active(&mut self) {
         let census = Census::take(self.view, self.service, self.primary, self.now, self.policy, None);
         let counts = census.counts(self.service);
+        self.stop_stray_hooks();
         if self.plan_rollout(&census, &counts) {
             return;
         }

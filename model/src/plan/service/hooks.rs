@@ -1,17 +1,19 @@
 //! What a service deployment waits for at a stage: its hooks, one after another.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::rollout::outcome;
 use super::start::Template;
 use super::{PLACEMENT_RETRY, Round, advance};
-use crate::command::{AdvanceService, Command, RolloutStep, StartTasks};
+use crate::command::{AdvanceService, Command, RolloutStep, StartTasks, StopTasks};
 use crate::id::TaskId;
 use crate::plan::placement::{Counted, Placer, Request};
-use crate::service::Deployment;
 use crate::service::rollout::{HookRun, HookStatus, ServiceDeployment, Stage};
 use crate::service::settings::{Hook, HookAction, HookTarget};
-use crate::task::{Owner, Task};
+use crate::service::{Deployment, Service};
+use crate::state::State;
+use crate::task::{DesiredStatus, Owner, StopCode, Task};
 use crate::task_definition::TaskDefinition;
 
 /// Whether a deployment may leave a stage.
@@ -26,9 +28,40 @@ pub(super) enum Gate {
     Failed(String),
 }
 
+/// Stops the tasks of hooks that nobody waits for any more: their service deployment is over, or was given another, or
+/// they took too long.
+pub(super) fn stray(view: &State, service: &Service) -> Option<Command> {
+    let key = &service.key;
+    let open: BTreeSet<TaskId> = service.records.current().map(open_tasks).unwrap_or_default();
+    let is_stray = |task: &&Arc<Task>| {
+        task.desired == DesiredStatus::Running
+            && !task.is_stopped()
+            && task.awaited_by().as_ref() == Some(key)
+            && !open.contains(&task.id)
+    };
+    let group = group(service);
+    let tasks: Vec<TaskId> =
+        view.tasks_in_group(&key.cluster, &group).filter(is_stray).map(|task| task.id).collect();
+    let (code, reason) = (StopCode::ServiceSchedulerInitiated, "No service deployment waits for it any more");
+    let stop = StopTasks { service: None, tasks, code, reason: reason.to_owned() };
+    (!stop.tasks.is_empty()).then_some(Command::StopTasks(stop))
+}
+
+fn open_tasks(record: &ServiceDeployment) -> BTreeSet<TaskId> {
+    record.hooks.iter().filter(|run| !run.status.is_over()).filter_map(|run| run.task).collect()
+}
+
+fn group(service: &Service) -> String {
+    format!("hook:{}", service.key.name)
+}
+
 // === impl Round ===
 
 impl Round<'_, '_> {
+    pub(super) fn stop_stray_hooks(&mut self) {
+        self.plan.commands.extend(stray(self.view, self.service));
+    }
+
     /// Runs the hooks of a stage.
     pub(super) fn pass(&mut self, record: &ServiceDeployment, stage: Stage) -> Gate {
         let hooks = &self.service.settings.hooks;
@@ -110,7 +143,7 @@ impl Round<'_, '_> {
         let Some(definition) = self.view.task_definition(key).cloned() else {
             return Gate::Failed(format!("The task definition {key} of a lifecycle hook is gone."));
         };
-        let group = format!("hook:{}", self.service.key.name);
+        let group = group(self.service);
         let mut placer = Placer::new(&Request {
             view: self.view,
             cluster: &self.service.key.cluster,

@@ -10,7 +10,7 @@ use crate::command::{AdvanceService, Command, RolloutStep};
 use crate::id::TaskId;
 use crate::plan::deployment::Counts;
 use crate::resource::{Requirements, fits};
-use crate::service::rollout::{ServiceDeployment, ServiceDeploymentStatus, Stage, StopKind};
+use crate::service::rollout::{ServiceDeployment, ServiceDeploymentStatus, ServiceRevision, Stage, StopKind};
 use crate::service::{Deployment, Rollout, STABLE_RUN, Service};
 use crate::task::StopCode;
 use crate::task_definition::Facts;
@@ -173,7 +173,9 @@ impl Round<'_, '_> {
         let said = self.record().and_then(|record| record.first_failure.as_ref());
         let said =
             said.map_or_else(|| reason.to_owned(), |failure| format!("{reason} First: {}", failure.reason));
-        match service.records.last_good(target.id).filter(|_| goes_back) {
+        let good = service.records.last_good(target.id).filter(|_| goes_back);
+        let is_there = |good: &&ServiceRevision| self.view.task_definition(&good.task_definition).is_some();
+        match good.filter(is_there) {
             Some(good) => {
                 let text = events::rolling_back_reason(reason, good.id);
                 advance.events.push(events::rolling_back(service, good.id));

@@ -36,11 +36,11 @@ pub(super) fn parse(
         refuse_unsupported(given)?;
         if let Some(breaker) = &given.deployment_circuit_breaker {
             settings.breaker = parse_breaker(breaker)?;
-            echo.deployment_circuit_breaker = Some(breaker.clone());
+            echo.deployment_circuit_breaker = Some(*breaker);
         }
         if let Some(early) = &given.early_success_criteria {
             settings.early_success = early_success(early)?;
-            echo.early_success_criteria = Some(early.clone());
+            echo.early_success_criteria = Some(*early);
         }
         settings.hooks = hook::parse(&given.lifecycle_hooks, view)?;
         echo.lifecycle_hooks.clone_from(&given.lifecycle_hooks);

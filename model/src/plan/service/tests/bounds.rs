@@ -124,7 +124,8 @@ fn stopped(plan: &Plan) -> BTreeSet<TaskId> {
     stops.flatten().collect()
 }
 
-fn step_within_bounds(world: &mut World) -> Result<bool, TestCaseError> {
+/// Plans and carries it out; whether there was nothing to do. No plan may leave the bounds.
+pub(super) fn step_within_bounds(world: &mut World) -> Result<bool, TestCaseError> {
     let service = world.service().clone();
     let (floor, ceiling) =
         (service.bounds.floor(service.desired_count), service.bounds.ceiling(service.desired_count));

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use super::World;
+use super::bounds::step_within_bounds;
 use crate::command::{Command, RollBackService, StopServiceDeployment};
+use crate::fixture::Dice;
 use crate::id::{DeploymentId, ServiceDeploymentId, TaskId};
 use crate::service::rollout::{
     HookStatus, NewRecord, ServiceDeployment, ServiceDeploymentStatus, Stage, StopKind,
@@ -12,7 +16,7 @@ use crate::service::settings::{
     CircuitBreaker, DeploymentSettings, EarlySuccess, Hook, HookAction, HookTarget, Threshold,
 };
 use crate::service::{DeploymentStatus, Rollout};
-use crate::task::{ContainerObservation, ContainerStatus, Health, Stop, StopCode, TaskStatus};
+use crate::task::{ContainerObservation, ContainerStatus, DesiredStatus, Health, Stop, StopCode, TaskStatus};
 
 impl World {
     fn configure(&mut self, settings: DeploymentSettings) {
@@ -292,6 +296,22 @@ fn a_migration_that_fails_ends_the_deployment_before_it_began() {
 }
 
 #[test]
+fn a_migration_is_stopped_when_another_deployment_takes_over() {
+    let mut world = World::new(1);
+    world.come_to_rest();
+    world.configure(migration());
+    world.deploy(|_| {});
+    world.settle();
+    let first = world.record().hooks[0].task.expect("it runs one");
+    world.machine.run(first);
+    world.deploy(|_| {});
+    world.settle();
+    assert_eq!(world.task(first).desired, DesiredStatus::Stopped);
+    let second = world.record().hooks[0].task.expect("it runs one");
+    assert_eq!(world.task(second).desired, DesiredStatus::Running);
+}
+
+#[test]
 fn a_pause_after_scale_up_keeps_the_old_tasks_until_it_is_over() {
     let mut world = World::new(2);
     world.come_to_rest();
@@ -431,4 +451,50 @@ fn the_first_task_of_a_revision_decides_what_its_tag_means() {
     let next = world.of(id).into_iter().find(|known| *known != task).expect("a second one");
     let images = world.task(next).images.clone().expect("pinned");
     assert_eq!(images.get("app").map(String::as_str), Some("sha256:42"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_deployment_ends_one_way_or_the_other_and_within_its_bounds(seed in any::<u64>()) {
+        let mut dice = Dice::new(seed);
+        let desired = 1 + dice.small(6);
+        let rollback = dice.percent(60);
+        let reset = dice.percent(50);
+        let thresholds = [Threshold::BoundedPercent(50), Threshold::Count(4), Threshold::UnboundedPercent(80)];
+        let threshold = *dice.pick(&thresholds);
+        let mut world = World::new(desired);
+        world.come_to_rest();
+        world.configure(DeploymentSettings {
+            breaker: Some(CircuitBreaker { rollback, reset_on_healthy_task: reset, threshold }),
+            ..DeploymentSettings::default()
+        });
+        let good = world.service().primary().map(|primary| primary.id);
+        let new = world.deploy(|_| {});
+        let (works, runs) = (dice.percent(40), dice.percent(50));
+        for _ in 0..400 {
+            step_within_bounds(&mut world)?;
+            if runs || works {
+                world.obey();
+            }
+            if !works {
+                for task in world.of(new) {
+                    world.machine.end(task);
+                }
+            }
+            if world.service().records.current().is_none() {
+                break;
+            }
+            world.wait(Duration::from_secs(1 + dice.below(5)));
+        }
+        let expected = match (works, rollback) {
+            (true, _) => ServiceDeploymentStatus::Successful,
+            (false, true) => ServiceDeploymentStatus::RollbackSuccessful,
+            (false, false) => ServiceDeploymentStatus::Stopped,
+        };
+        prop_assert_eq!(world.record().status, expected, "{:?}", world.messages());
+        let primary = world.service().primary().map(|primary| primary.id);
+        prop_assert_eq!(primary, if works || !rollback { Some(new) } else { good });
+    }
 }
