@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 pub(crate) mod cluster;
 pub(crate) mod instance;
+pub(crate) mod key;
 pub(crate) mod service;
 pub(crate) mod task;
 pub(crate) mod task_definition;

@@ -14,11 +14,14 @@ use crate::state::{Ended, HistoryEntry, State};
 use crate::task::Task;
 use crate::time::Timestamp;
 
+mod capacity_provider;
 mod cluster;
 mod container_instance;
 mod forget;
+mod key;
 mod report;
 mod service;
+mod tag;
 mod task;
 mod task_definition;
 
@@ -69,7 +72,7 @@ impl Context<'_> {
     fn dispatch(&mut self, command: &Command) -> Reply {
         match command {
             Command::Bootstrap(bootstrap) => cluster::bootstrap(self, bootstrap),
-            Command::PutAccessKey(key) => cluster::put_access_key(self, key),
+            Command::PutAccessKey(key) => key::put(self, key),
             Command::CreateCluster(cluster) => cluster::create(self, cluster),
             Command::UpdateCluster(cluster) => cluster::update(self, cluster),
             Command::DeleteCluster(name) => cluster::delete(self, name),
@@ -92,6 +95,13 @@ impl Context<'_> {
             Command::DeleteAttributes(deletes) => container_instance::delete_attributes(self, deletes),
             Command::ReportTasks { instance, reports } => report::report(self, *instance, reports),
             Command::Forget(forget) => forget::forget(self, forget),
+            Command::TagResource(tagging) => tag::tag(self, tagging),
+            Command::PutAccountSetting(setting) => tag::put_account_setting(self, setting),
+            Command::PutCapacityProvider(provider) => capacity_provider::put(self, provider),
+            Command::DeleteCapacityProvider(name) => capacity_provider::delete(self, name),
+            Command::ProtectTasks(protection) => task::protect(self, protection),
+            Command::DeleteAccessKey(id) => key::delete(self, id),
+            Command::NoteKeyUse(uses) => key::note_use(self, uses),
         }
     }
 

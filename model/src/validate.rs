@@ -15,17 +15,24 @@ use crate::error::{ApiError, Exception};
 use crate::id::Ids;
 use crate::time::Timestamp;
 
+pub mod account_setting;
+pub mod capacity_provider;
 pub mod cluster;
 pub mod container_instance;
+pub mod execute_command;
+pub mod key;
 mod launch;
 pub mod name;
 pub mod page;
 mod placement;
 pub mod report;
 pub mod service;
+pub mod state_change;
 pub mod tag;
+pub mod tagging;
 pub mod task;
 pub mod task_definition;
+pub mod task_protection;
 
 /// What a request may know besides itself and the view.
 #[derive(Clone, Debug)]

@@ -139,6 +139,10 @@ operations! { admin, AdminClient:
     ListControllersRequest => ListControllersResponse by list_controllers, safe;
     RemoveControllerRequest => RemoveControllerResponse by remove_controller, safe;
     ListReconcilersRequest => ListReconcilersResponse by list_reconcilers, safe;
+    CreateAccessKeyRequest => CreateAccessKeyResponse by create_access_key, never;
+    ListAccessKeysRequest => ListAccessKeysResponse by list_access_keys, safe;
+    UpdateAccessKeyRequest => UpdateAccessKeyResponse by update_access_key, safe;
+    DeleteAccessKeyRequest => DeleteAccessKeyResponse by delete_access_key, never;
 }
 
 streams! { AdminClient:
@@ -168,6 +172,8 @@ described! { "berth.ecs.v1", ecs:
 described! { "berth.admin.v1", admin:
     ListControllersRequest, ListControllersResponse, RemoveControllerRequest, RemoveControllerResponse,
     ListReconcilersRequest, ListReconcilersResponse, WatchEventsRequest, Event, ReadLogsRequest,
+    CreateAccessKeyRequest, CreateAccessKeyResponse, ListAccessKeysRequest, ListAccessKeysResponse,
+    UpdateAccessKeyRequest, UpdateAccessKeyResponse, DeleteAccessKeyRequest, DeleteAccessKeyResponse,
 }
 
 impl Described for berth_proto::agent::v1::LogChunk {

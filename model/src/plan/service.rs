@@ -110,7 +110,11 @@ impl<'a> Round<'a, '_> {
             texts.push(events::stuck(self.service));
         }
         self.advance(&census, texts);
-        self.plan.next_wake = earliest(self.plan.next_wake, census.changes_at);
+        let protections = census.present.iter();
+        let unprotected_at =
+            protections.filter_map(|present| self.view.protected_until(present.task.id, self.now)).min();
+        let changes_at = earliest(census.changes_at, unprotected_at);
+        self.plan.next_wake = earliest(self.plan.next_wake, changes_at);
     }
 
     fn start(&mut self, census: &Census<'_>, starts: Starts, texts: &mut Vec<String>) -> Placed {
@@ -209,9 +213,18 @@ impl<'a> Round<'a, '_> {
         }
         let strategy = &self.service.placement.strategy;
         let counted = census.present.iter().map(|present| present.task);
-        let candidates = census.present.iter().filter(fits).map(|present| (present.task, present.standing()));
-        let order = Order::new(self.view, strategy, self.ids.short(), counted, candidates);
+        let seed = self.ids.short();
+        let candidates = census.present.iter().filter(fits).filter(|present| !self.is_protected(present));
+        let candidates = candidates.map(|present| (present.task, present.standing()));
+        let order = Order::new(self.view, strategy, seed, counted, candidates);
         chosen.extend(order.take(usize::try_from(count).unwrap_or(usize::MAX)).map(|task| task.id));
+    }
+
+    /// Whether scale-in and deployments have to leave it alone. Nothing protects one that fails its health check, or
+    /// whose instance is DRAINING.
+    fn is_protected(&self, present: &Present<'_>) -> bool {
+        let may_be = matches!(present.part, Part::Current | Part::Old);
+        may_be && self.view.protected_until(present.task.id, self.now).is_some()
     }
 
     /// Records what is done, and what people should know.

@@ -48,6 +48,20 @@ named_by!(
     PutAttributesRequest,
     ListAttributesRequest,
     DeleteAttributesRequest,
+    UpdateClusterSettingsRequest,
+    PutClusterCapacityProvidersRequest,
+    CreateCapacityProviderRequest,
+    DescribeCapacityProvidersRequest,
+    UpdateCapacityProviderRequest,
+    DeleteCapacityProviderRequest,
+    GetTaskProtectionRequest,
+    UpdateTaskProtectionRequest,
+    ExecuteCommandRequest,
+    DiscoverPollEndpointRequest,
+    SubmitTaskStateChangeRequest,
+    SubmitContainerStateChangeRequest,
+    SubmitAttachmentStateChangesRequest,
+    UpdateContainerAgentRequest,
 );
 unnamed!(
     DescribeClustersRequest,
@@ -58,7 +72,19 @@ unnamed!(
     ListTaskDefinitionsRequest,
     DeregisterTaskDefinitionRequest,
     DeleteTaskDefinitionsRequest,
+    TagResourceRequest,
+    UntagResourceRequest,
+    ListTagsForResourceRequest,
+    PutAccountSettingRequest,
+    PutAccountSettingDefaultRequest,
+    ListAccountSettingsRequest,
+    DeleteAccountSettingRequest,
+    ListServicesByNamespaceRequest,
 );
+
+impl InCluster for admin::CreateAccessKeyRequest {}
+impl InCluster for admin::UpdateAccessKeyRequest {}
+impl InCluster for admin::DeleteAccessKeyRequest {}
 
 impl InCluster for admin::ReadLogsRequest {
     fn cluster(&self) -> Option<&str> {

@@ -76,7 +76,7 @@ impl Cluster {
         let shutdown = Shutdown::new();
         let consensus = within("start", async {
             loop {
-                match Consensus::start(self.setup(&dir, address, &shutdown)).await {
+                match Box::pin(Consensus::start(self.setup(&dir, address, &shutdown))).await {
                     Ok(consensus) => return consensus,
                     Err(StartError::Disk(super::super::disk::DiskError::InUse { .. })) => {
                         tokio::task::yield_now().await;
@@ -206,6 +206,9 @@ pub(super) fn put(name: &str, bytes: usize) -> Command {
         sealed_secret: vec![7; bytes],
         role: Role::Admin,
         created_at: Timestamp::from_unix_ms(1),
+        status: berth_model::key::KeyStatus::Active,
+        last_used_at: None,
+        description: String::new(),
     })
 }
 
