@@ -13,7 +13,7 @@ use berth_controller::raft::consensus::Setup;
 use berth_controller::raft::service::{LogStream, PeerService, Sessions};
 use berth_controller::raft::{Config, Consensus, ControllerId, Storage};
 use berth_model::command::Command;
-use berth_model::key::{AccessKey as StoredKey, Role};
+use berth_model::key::{AccessKey as StoredKey, KeyStatus, Role};
 use berth_model::time::Timestamp;
 use berth_process::clock::Clock;
 use berth_process::entropy::Entropy;
@@ -198,6 +198,9 @@ fn command(number: usize) -> Command {
         sealed_secret: vec![1; COMMAND_BYTES],
         role: Role::Admin,
         created_at: Timestamp::from_unix_ms(1),
+        status: KeyStatus::Active,
+        last_used_at: None,
+        description: String::new(),
     })
 }
 

@@ -1,7 +1,7 @@
 //! The API: what is served, and the layers before it.
 //!
 //! ```text
-//! request ► edge (id, count) ► load (bound) ► authenticate ► authorise ► trace ► handler
+//! request ► edge (id, count) ► load (bound) ► authenticate ► usage (bound a key) ► authorise ► trace ► handler
 //!   handler: linearized view ► model::validate ► propose ► view at that revision ► render
 //! ```
 //!
@@ -21,11 +21,17 @@ use berth_process::entropy::Entropy;
 use berth_process::identity::ClusterIdentity;
 use berth_proto::DESCRIPTOR_SET;
 use berth_proto::admin::v1::admin_server::AdminServer;
+use berth_proto::ecs::v1::account_settings_server::AccountSettingsServer;
+use berth_proto::ecs::v1::capacity_providers_server::CapacityProvidersServer;
 use berth_proto::ecs::v1::clusters_server::ClustersServer;
+use berth_proto::ecs::v1::commands_server::CommandsServer;
 use berth_proto::ecs::v1::container_instances_server::ContainerInstancesServer;
 use berth_proto::ecs::v1::service_deployments_server::ServiceDeploymentsServer;
 use berth_proto::ecs::v1::services_server::ServicesServer;
+use berth_proto::ecs::v1::state_changes_server::StateChangesServer;
+use berth_proto::ecs::v1::tags_server::TagsServer;
 use berth_proto::ecs::v1::task_definitions_server::TaskDefinitionsServer;
+use berth_proto::ecs::v1::task_protections_server::TaskProtectionsServer;
 use berth_proto::ecs::v1::task_sets_server::TaskSetsServer;
 use berth_proto::ecs::v1::tasks_server::TasksServer;
 use berth_proto::scheduler::v1::scheduler_server::SchedulerServer;
@@ -35,25 +41,32 @@ use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 
+mod account_setting;
 mod admin;
 pub mod auth;
 mod call;
+mod capacity_provider;
 mod cluster;
 mod container_instance;
 pub mod depends;
 pub mod edge;
 pub(crate) mod error;
+mod execute_command;
 mod load;
 mod metrics;
 mod render;
 mod scheduler;
 mod service;
 mod service_deployment;
+mod state_change;
 mod sts;
+mod tag;
 mod task;
 mod task_definition;
+mod task_protection;
 mod task_set;
 mod trace;
+pub(crate) mod usage;
 
 use auth::{Authenticator, NotASealingKey};
 use call::Handlers;
@@ -61,6 +74,7 @@ pub use depends::{Consensus, LogSource, Membership, ProposeError, Reconcilers, R
 use edge::Edge;
 use load::Load;
 use metrics::Metrics;
+use usage::Usage;
 
 use crate::limits::REQUEST_BYTES;
 
@@ -80,6 +94,8 @@ pub struct Parts {
     pub entropy: Entropy,
     /// What operators set about planning, for those who ask what would be planned.
     pub policy: Policy,
+    /// Calls a second that each access key may make.
+    pub calls_per_key: u32,
 }
 
 /// The API, ready to be served.
@@ -88,6 +104,7 @@ pub struct Api {
     authenticator: Arc<Authenticator>,
     edge: Edge,
     load: Load,
+    usage: Usage,
     health: HealthReporter,
 }
 
@@ -111,13 +128,19 @@ impl Api {
         let authenticator = Arc::new(authenticator);
         let edge = Edge { entropy: parts.entropy.clone(), metrics: Metrics::register(registry) };
         let load = Load::new();
+        let usage = Usage::new(parts.calls_per_key, parts.clock.clone());
         let handlers = Handlers::new(parts, load.clone(), Arc::clone(&authenticator));
-        Ok(Self { handlers, authenticator, edge, load, health: HealthReporter::new() })
+        Ok(Self { handlers, authenticator, edge, load, usage, health: HealthReporter::new() })
     }
 
     /// Says of the standard health service whether this controller should be asked. It is serving until told otherwise.
     pub fn health(&self) -> &HealthReporter {
         &self.health
+    }
+
+    /// How much each key is used.
+    pub(crate) fn usage(&self) -> Usage {
+        self.usage.clone()
     }
 
     /// Who knows callers by their keys.
@@ -137,6 +160,7 @@ impl Api {
             .into_axum_router()
             .layer(from_fn(trace::trace))
             .layer(from_fn(auth::authorise))
+            .layer(from_fn_with_state(self.usage.clone(), usage::limit))
             .layer(from_fn_with_state(Arc::clone(&self.authenticator), auth::authenticate))
             .layer(from_fn_with_state(self.load.clone(), load::bound))
             .layer(from_fn_with_state(self.edge.clone(), edge::edge));
@@ -154,6 +178,12 @@ impl Api {
             .add_service(TaskSetsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(ContainerInstancesServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(SchedulerServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(CapacityProvidersServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(TaskProtectionsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(TagsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(AccountSettingsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(CommandsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(StateChangesServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(SecurityTokensServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(AdminServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
     }

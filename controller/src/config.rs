@@ -9,6 +9,8 @@ use berth_process::config::{NonZeroDuration, load_file};
 use clap::Parser;
 use serde::{Deserialize, Serialize};
 
+use crate::limits::CALLS_PER_KEY;
+
 /// A Berth controller: replicates the cluster's state and serves the API.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "berth-controller", version)]
@@ -46,6 +48,9 @@ pub struct Args {
     /// Other regions that requests may be signed for; their resources are those of the cluster's own region.
     #[arg(long, env = "BERTH_AWS_REGIONS", value_delimiter = ',', value_name = "REGION")]
     aws_regions: Vec<String>,
+    /// Calls a second that each access key may make at this controller [default: 2000].
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    calls_per_key: Option<u32>,
     /// Written with the addresses, as JSON, once they are served.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
@@ -105,6 +110,8 @@ pub struct Config {
     pub aws_tls: bool,
     /// Other regions that requests may be signed for.
     pub aws_regions: Vec<String>,
+    /// Calls a second that each access key may make.
+    pub calls_per_key: u32,
     /// Written once addresses are served.
     pub ready_file: Option<PathBuf>,
     /// See [`Policy::instance_lost_after`].
@@ -162,6 +169,7 @@ impl Default for Config {
             aws_listen: SocketAddr::from(([127, 0, 0, 1], 7402)),
             aws_tls: false,
             aws_regions: Vec::new(),
+            calls_per_key: CALLS_PER_KEY,
             ready_file: None,
             instance_lost_after: NonZeroDuration::from_secs(10),
             task_healthy_after: NonZeroDuration::from_secs(5),
@@ -272,6 +280,7 @@ impl Args {
             aws_listen: self.aws_listen.unwrap_or(file.aws_listen),
             aws_tls: self.aws_tls || file.aws_tls,
             aws_regions: if self.aws_regions.is_empty() { file.aws_regions } else { self.aws_regions },
+            calls_per_key: self.calls_per_key.unwrap_or(file.calls_per_key),
             ready_file: self.ready_file.or(file.ready_file),
             instance_lost_after: self.instance_lost_after.unwrap_or(file.instance_lost_after),
             task_healthy_after: self.task_healthy_after.unwrap_or(file.task_healthy_after),

@@ -14,6 +14,15 @@ pub const CONCURRENT_CALLS: usize = 1_024;
 /// calls, because they end when their clients want.
 pub const OPEN_STREAMS: usize = 512;
 
+/// Calls a second of one access key at one controller, unless configured otherwise; beyond it ThrottlingException.
+pub const CALLS_PER_KEY: u32 = 2_000;
+
+/// Calls that a key which was idle may make at once, in seconds of its rate.
+pub const KEY_BURST_SECONDS: f64 = 2.0;
+
+/// How exactly the last use of a key is recorded: a busy key costs one command in this time.
+pub const KEY_USE_RESOLUTION: Duration = Duration::from_secs(300);
+
 /// How long a throttled or unavailable caller is asked to wait before it tries again.
 pub const RETRY_DELAY: Duration = Duration::from_millis(500);
 

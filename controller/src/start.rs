@@ -9,7 +9,7 @@ use berth_model::arn::Scope;
 use berth_model::cluster::{Cluster, ClusterStatus};
 use berth_model::command::{Bootstrap, Command};
 use berth_model::id::ClusterName;
-use berth_model::key::{AccessKey, Role};
+use berth_model::key::{AccessKey, KeyStatus, Role};
 use berth_model::state::View;
 use berth_model::time::Timestamp;
 use berth_process::clock::Clock;
@@ -25,10 +25,11 @@ use tokio::sync::watch;
 use tonic::service::Routes;
 
 use crate::api::auth::{NotASealingKey, SealingKey};
+use crate::api::usage::Usage;
 use crate::api::{self, Api};
 use crate::aws::{Endpoint, Regions};
 use crate::config::Config;
-use crate::proposer::ProposeError;
+use crate::proposer::{ProposeError, Proposer};
 use crate::raft::consensus::{ReadError, Setup, StartError};
 use crate::raft::membership::MembershipError;
 use crate::raft::service::PeerService;
@@ -47,6 +48,9 @@ const DRAIN: Duration = Duration::from_secs(4);
 
 /// Between two attempts to write what a new cluster is born with. Each waits for a leader on its own.
 const BIRTH_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often uses of keys are looked at; most have been recorded a while ago and are no news.
+const KEY_USE_PERIOD: Duration = Duration::from_secs(10);
 
 /// An instance that somebody vouched for within this time is there. Three reports of the sessions fit into it.
 const VOUCHED_WINDOW: Duration = Duration::from_secs(3);
@@ -189,6 +193,7 @@ struct Assembled {
     leases: Leases,
     context: Context,
     current: leader::Current,
+    usage: Usage,
 }
 
 // === impl Assembled ===
@@ -217,6 +222,7 @@ impl Assembled {
             clock: clock.clone(),
             entropy: entropy.clone(),
             policy: config.policy(),
+            calls_per_key: config.calls_per_key,
         };
         let api = Api::new(parts, identity, registry)?;
         let door = PeerDoor { sessions: sessions.clone(), leases: leases.clone(), reconciling };
@@ -237,7 +243,7 @@ impl Assembled {
                 (silent.silent(view, VOUCHED_WINDOW), silent.returned(view, VOUCHED_WINDOW))
             }),
         };
-        Ok(Self { routes, aws, sessions, leases, context, current })
+        Ok(Self { routes, aws, sessions, leases, context, current, usage: api.usage() })
     }
 
     /// Starts what only makes sense for a controller that takes part.
@@ -251,10 +257,25 @@ impl Assembled {
         };
         until("manifests", Box::pin(self.sessions.clone().follow(consensus.feed().clone())));
         until("liveness", Box::pin(session::liveness::report(self.sessions, self.leases.clone())));
+        until("key use", Box::pin(note_key_use(self.usage, self.context.proposer.clone())));
         let leases = self.leases;
         let begin = move || leases.reset();
         let lead = leader::run(consensus.clone(), self.context, begin, self.current, shutdown.clone());
         until("leader", Box::pin(lead));
+    }
+}
+
+/// Writes down when keys were last used. What cannot be written now is told again when it is used again.
+async fn note_key_use(usage: Usage, proposer: Proposer) {
+    loop {
+        tokio::time::sleep(KEY_USE_PERIOD).await;
+        let news = usage.take_news();
+        if news.is_empty() {
+            continue;
+        }
+        if let Err(error) = proposer.propose(Command::NoteKeyUse(news)).await {
+            tracing::debug!(%error, "the last use of keys was not recorded");
+        }
     }
 }
 
@@ -335,6 +356,9 @@ fn bootstrap(identity: &ClusterIdentity, now: Timestamp, entropy: &Entropy) -> R
         sealed_secret: sealing_key.seal(&key.access_key_id, &key.secret_access_key, entropy),
         role,
         created_at: now,
+        status: KeyStatus::Active,
+        last_used_at: None,
+        description: String::new(),
     };
     Ok(Bootstrap {
         cluster_id: identity.cluster_id.clone(),

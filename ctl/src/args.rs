@@ -134,6 +134,9 @@ pub(crate) enum Command {
     /// Controllers: who decides
     #[command(subcommand, alias = "controllers")]
     Controller(cmd::controller::Controller),
+    /// Access keys: who may call
+    #[command(subcommand, alias = "keys")]
+    Key(cmd::key::Key),
     /// Reconcilers: what keeps things as they should be
     #[command(subcommand, alias = "reconcilers")]
     Reconciler(cmd::reconciler::Reconciler),
@@ -197,6 +200,8 @@ mod tests {
             "berth ps -C prod --service web -o wide",
             "berth logs -f service/web --tail 10 --since 5m -c app",
             "berth events -f --since 1h",
+            "berth key create --description pipeline",
+            "berth key ls",
             "berth controller ls",
             "berth reconciler list -o yaml",
             "berth profile set prod --endpoint a:1 --use",

@@ -13,6 +13,7 @@ pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod init;
 pub(crate) mod instance;
+pub(crate) mod key;
 pub(crate) mod logs;
 pub(crate) mod profile;
 pub(crate) mod ps;
@@ -37,6 +38,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Exit, Fai
         Command::Service(service) => Box::pin(service.run(context)).await,
         Command::Instance(instance) => Box::pin(instance.run(context)).await,
         Command::Controller(controller) => Box::pin(controller.run(context)).await,
+        Command::Key(key) => Box::pin(key.run(context)).await,
         Command::Reconciler(reconciler) => Box::pin(reconciler.run(context)).await,
         Command::Profile(profile) => profile.run(context),
         Command::Completion(completion) => completion.run(context),

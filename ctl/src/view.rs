@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 pub(crate) mod cluster;
 pub(crate) mod instance;
+pub(crate) mod key;
 pub(crate) mod scheduler;
 pub(crate) mod service;
 pub(crate) mod service_deployment;

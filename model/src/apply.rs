@@ -14,12 +14,15 @@ use crate::state::{Ended, HistoryEntry, State};
 use crate::task::Task;
 use crate::time::Timestamp;
 
+mod capacity_provider;
 mod cluster;
 mod container_instance;
 mod forget;
+mod key;
 mod report;
 mod rollout;
 mod service;
+mod tag;
 mod task;
 mod task_definition;
 mod task_set;
@@ -71,7 +74,7 @@ impl Context<'_> {
     fn dispatch(&mut self, command: &Command) -> Reply {
         match command {
             Command::Bootstrap(bootstrap) => cluster::bootstrap(self, bootstrap),
-            Command::PutAccessKey(key) => cluster::put_access_key(self, key),
+            Command::PutAccessKey(key) => key::put(self, key),
             Command::CreateCluster(cluster) => cluster::create(self, cluster),
             Command::UpdateCluster(cluster) => cluster::update(self, cluster),
             Command::DeleteCluster(name) => cluster::delete(self, name),
@@ -100,6 +103,13 @@ impl Context<'_> {
             Command::RecordHook(record) => rollout::record_hook(self, record),
             Command::RollBackService(back) => rollout::roll_back(self, back),
             Command::ChangeTaskSets(change) => task_set::change(self, change),
+            Command::TagResource(tagging) => tag::tag(self, tagging),
+            Command::PutAccountSetting(setting) => tag::put_account_setting(self, setting),
+            Command::PutCapacityProvider(provider) => capacity_provider::put(self, provider),
+            Command::DeleteCapacityProvider(name) => capacity_provider::delete(self, name),
+            Command::ProtectTasks(protection) => task::protect(self, protection),
+            Command::DeleteAccessKey(id) => key::delete(self, id),
+            Command::NoteKeyUse(uses) => key::note_use(self, uses),
         }
     }
 

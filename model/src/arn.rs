@@ -78,6 +78,11 @@ impl Scope {
         self.arn(format_args!("container-instance/{cluster}/{id}"))
     }
 
+    /// ARN of a capacity provider.
+    pub fn capacity_provider(&self, name: &str) -> String {
+        self.arn(format_args!("capacity-provider/{name}"))
+    }
+
     /// ARN of a revision of a task definition.
     pub fn task_definition(&self, key: &TaskDefinitionKey) -> String {
         self.arn(format_args!("task-definition/{key}"))

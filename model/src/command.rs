@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::arn::Scope;
 use crate::attribute::Attributes;
+use crate::capacity_provider::CapacityProvider;
 use crate::cluster::Cluster;
 use crate::container_instance::{ContainerInstance, InstanceStatus};
 use crate::error::ApiError;
@@ -19,7 +20,7 @@ use crate::service::rollout::NewRecord;
 use crate::service::settings::DeploymentSettings;
 use crate::service::{DeploymentBounds, Rollout, Service};
 use crate::task::{Observed, StopCode, Task};
-use crate::task_definition::TaskDefinition;
+use crate::task_definition::{Tag, TaskDefinition};
 use crate::time::Timestamp;
 use crate::wire::Wire;
 
@@ -115,6 +116,68 @@ pub enum Command {
     RollBackService(Box<RollBackService>),
     /// Changes the task sets of a service.
     ChangeTaskSets(Box<ChangeTaskSets>),
+    /// Puts tags on a resource, or takes them away.
+    TagResource(Tagging),
+    /// Sets a setting of the account or of a principal, or takes it back.
+    PutAccountSetting(AccountSetting),
+    /// Makes or replaces a capacity provider.
+    PutCapacityProvider(Box<CapacityProvider>),
+    /// Takes a capacity provider out.
+    DeleteCapacityProvider(String),
+    /// Protects tasks from scale-in, or no longer.
+    ProtectTasks(TaskProtection),
+    /// Takes an access key out, and with it everything that was made with it and ends.
+    DeleteAccessKey(String),
+    /// Records when access keys were last used. From whoever saw it.
+    NoteKeyUse(Vec<(String, Timestamp)>),
+}
+
+/// Tags to put on a resource and to take away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tagging {
+    /// The resource.
+    pub resource: Taggable,
+    /// To put; one with the key of another takes its place.
+    pub put: Vec<Tag>,
+    /// Keys of those to take away.
+    pub remove: Vec<String>,
+}
+
+/// What has tags.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Taggable {
+    /// A cluster.
+    Cluster(ClusterName),
+    /// A service.
+    Service(ServiceKey),
+    /// A revision of a task definition.
+    TaskDefinition(TaskDefinitionKey),
+    /// A task.
+    Task(TaskId),
+    /// A container instance.
+    Instance(InstanceId),
+    /// A capacity provider.
+    CapacityProvider(String),
+}
+
+/// A setting of the account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountSetting {
+    /// Whose it is; `None` is the default of all.
+    pub principal: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// `None` takes it back.
+    pub value: Option<String>,
+}
+
+/// Tasks to protect from scale-in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskProtection {
+    /// The tasks.
+    pub tasks: Vec<TaskId>,
+    /// Until when; `None` ends the protection.
+    pub until: Option<Timestamp>,
 }
 
 /// What a new deployment is born with.

@@ -33,6 +33,16 @@ pub enum Exception {
     LimitExceeded,
     /// The same token came with other parameters.
     Conflict,
+    /// The resource of an ARN is not there.
+    ResourceNotFound,
+    /// Something still uses it.
+    ResourceInUse,
+    /// No such namespace.
+    NamespaceNotFound,
+    /// The agent is as new as it can be.
+    NoUpdateAvailable,
+    /// The agent of a task cannot be reached.
+    TargetNotConnected,
     /// ECS knows it and this deployment cannot do it.
     UnsupportedFeature,
     /// The caller may not.
@@ -76,6 +86,11 @@ impl Exception {
             Self::AttributeLimitExceeded => "AttributeLimitExceededException",
             Self::LimitExceeded => "LimitExceededException",
             Self::Conflict => "ConflictException",
+            Self::ResourceNotFound => "ResourceNotFoundException",
+            Self::ResourceInUse => "ResourceInUseException",
+            Self::NamespaceNotFound => "NamespaceNotFoundException",
+            Self::NoUpdateAvailable => "NoUpdateAvailableException",
+            Self::TargetNotConnected => "TargetNotConnectedException",
             Self::UnsupportedFeature => "UnsupportedFeatureException",
             Self::AccessDenied => "AccessDeniedException",
             Self::Throttling => "ThrottlingException",

@@ -16,6 +16,25 @@ pub struct AccessKey {
     pub role: Role,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Whether it opens anything.
+    #[serde(default)]
+    pub status: KeyStatus,
+    /// When it was last used, to within a few minutes.
+    #[serde(default)]
+    pub last_used_at: Option<Timestamp>,
+    /// What it is for, in the words of whoever made it.
+    #[serde(default)]
+    pub description: String,
+}
+
+/// Whether a key opens anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeyStatus {
+    /// It does.
+    #[default]
+    Active,
+    /// It does not, until it is enabled again.
+    Disabled,
 }
 
 /// What a principal may do.

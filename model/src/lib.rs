@@ -14,9 +14,11 @@ extern crate self as berth_model;
 #[path = "../tests/sim/fixture.rs"]
 mod fixture;
 
+pub mod account_setting;
 pub mod apply;
 pub mod arn;
 pub mod attribute;
+pub mod capacity_provider;
 pub mod change;
 pub mod cluster;
 pub mod command;

@@ -60,6 +60,15 @@ pub const SERVICES_PER_DESCRIBE: usize = 10;
 /// Tasks that one RunTask starts, and instances that one StartTask names; more are refused. Source: ECS API.
 pub const TASKS_PER_RUN: usize = 10;
 
+/// Tasks that one UpdateTaskProtection names; a longer list is refused. Source: ECS API.
+pub const TASKS_PER_PROTECTION: usize = 10;
+
+/// Capacity providers of the account, and of one cluster; one more is refused. Source: ECS quotas.
+pub const CAPACITY_PROVIDERS: usize = 20;
+
+/// Access keys; one more is refused. A deployment has one for each of its people, tools and pipelines.
+pub const ACCESS_KEYS: usize = 1_000;
+
 /// Instances that one UpdateContainerInstancesState names; a longer list is refused. Source: ECS API.
 pub const INSTANCES_PER_UPDATE: usize = 10;
 

@@ -10,6 +10,7 @@ use imbl::{OrdMap, OrdSet, Vector};
 use serde::{Deserialize, Serialize};
 
 use crate::arn::Scope;
+use crate::capacity_provider::CapacityProvider;
 use crate::cluster::{Cluster, ClusterStatus};
 use crate::container_instance::ContainerInstance;
 use crate::id::{
@@ -43,6 +44,14 @@ pub struct State {
     pub(crate) services: OrdMap<ServiceKey, Arc<Service>>,
     pub(crate) instances: OrdMap<InstanceId, Arc<ContainerInstance>>,
     pub(crate) tasks: OrdMap<TaskId, Arc<Task>>,
+    #[serde(default)]
+    pub(crate) capacity_providers: OrdMap<String, CapacityProvider>,
+    /// By principal, empty for the account's own, and name.
+    #[serde(default)]
+    pub(crate) account_settings: OrdMap<(String, String), String>,
+    /// Tasks that are protected from scale-in, and until when.
+    #[serde(default)]
+    pub(crate) protections: OrdMap<TaskId, Timestamp>,
     /// When INACTIVE things became so, for the reaper.
     pub(crate) ended_at: OrdMap<Ended, Timestamp>,
     pub(crate) history: Vector<HistoryEntry>,
@@ -119,6 +128,32 @@ impl State {
     /// An access key by its id.
     pub fn access_key(&self, id: &str) -> Option<&AccessKey> {
         self.keys.get(id)
+    }
+
+    /// Every access key, by id.
+    pub fn access_keys(&self) -> impl Iterator<Item = &AccessKey> {
+        self.keys.values()
+    }
+
+    /// A capacity provider that somebody made.
+    pub fn capacity_provider(&self, name: &str) -> Option<&CapacityProvider> {
+        self.capacity_providers.get(name)
+    }
+
+    /// Every capacity provider that somebody made, by name.
+    pub fn capacity_providers(&self) -> impl Iterator<Item = &CapacityProvider> {
+        self.capacity_providers.values()
+    }
+
+    /// What was set for a principal, or for the account as a whole.
+    pub fn account_setting(&self, principal: Option<&str>, name: &str) -> Option<&str> {
+        let key = (principal.unwrap_or_default().to_owned(), name.to_owned());
+        self.account_settings.get(&key).map(String::as_str)
+    }
+
+    /// Until when a task is protected from scale-in, if it is.
+    pub fn protected_until(&self, id: TaskId, now: Timestamp) -> Option<Timestamp> {
+        self.protections.get(&id).copied().filter(|until| now < *until)
     }
 
     /// A cluster, whatever its status.
@@ -294,6 +329,7 @@ impl State {
     pub(crate) fn remove_task(&mut self, id: TaskId) -> Option<Arc<Task>> {
         let task = self.tasks.remove(&id)?;
         self.index.remove(&task);
+        self.protections.remove(&id);
         Some(task)
     }
 

@@ -15,8 +15,12 @@ use crate::error::{ApiError, Exception};
 use crate::id::Ids;
 use crate::time::Timestamp;
 
+pub mod account_setting;
+pub mod capacity_provider;
 pub mod cluster;
 pub mod container_instance;
+pub mod execute_command;
+pub mod key;
 mod launch;
 pub mod name;
 pub mod page;
@@ -25,9 +29,12 @@ pub mod report;
 pub mod scheduler;
 pub mod service;
 pub mod service_deployment;
+pub mod state_change;
 pub mod tag;
+pub mod tagging;
 pub mod task;
 pub mod task_definition;
+pub mod task_protection;
 pub mod task_set;
 
 /// What a request may know besides itself and the view.

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod clients;
+mod coverage;
 
 use berth_tests::harness::fleet::Fleet;
 use berth_tests::harness::require_aws_clients;
@@ -37,4 +38,19 @@ async fn what_is_not_signed_right_reaches_no_handler() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_aws_cli_does_what_its_manual_says() {
     run("cli.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn definitions_that_people_deploy_to_ecs_survive_a_round_trip() {
+    run("definitions.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_come_in_pages_and_whole() {
+    run("pages.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_answers_as_its_golden_file_says() {
+    run("operations.py").await;
 }

@@ -4,6 +4,7 @@
 //! run where that can be. `berth-bench NAME…` runs a part.
 #![forbid(unsafe_code)]
 
+mod api;
 mod failover;
 mod footprint;
 mod launch;
@@ -25,6 +26,9 @@ async fn main() {
     }
     if is_wanted("placement") {
         placement::measure().await;
+    }
+    if is_wanted("api") {
+        api::measure().await;
     }
     if is_wanted("launch") && require_docker() {
         launch::measure().await;

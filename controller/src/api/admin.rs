@@ -12,6 +12,7 @@ use super::call::{Answer, Handlers};
 use super::error::{Error, IntoStatus};
 
 mod events;
+mod keys;
 mod logs;
 
 type Stream<T> = BoxStream<'static, Result<T, Status>>;
@@ -69,6 +70,34 @@ impl Admin for Handlers {
         request: Request<pb::WatchEventsRequest>,
     ) -> Answer<Self::WatchEventsStream> {
         events::watch(self.shared(), request.into_inner()).await.map(Response::new)
+    }
+
+    async fn create_access_key(
+        &self,
+        request: Request<pb::CreateAccessKeyRequest>,
+    ) -> Answer<pb::CreateAccessKeyResponse> {
+        keys::create(self, request).await
+    }
+
+    async fn list_access_keys(
+        &self,
+        _: Request<pb::ListAccessKeysRequest>,
+    ) -> Answer<pb::ListAccessKeysResponse> {
+        keys::list(self).await
+    }
+
+    async fn update_access_key(
+        &self,
+        request: Request<pb::UpdateAccessKeyRequest>,
+    ) -> Answer<pb::UpdateAccessKeyResponse> {
+        keys::update(self, request).await
+    }
+
+    async fn delete_access_key(
+        &self,
+        request: Request<pb::DeleteAccessKeyRequest>,
+    ) -> Answer<pb::DeleteAccessKeyResponse> {
+        keys::delete(self, request).await
     }
 
     async fn read_logs(&self, request: Request<pb::ReadLogsRequest>) -> Answer<Self::ReadLogsStream> {

@@ -13,7 +13,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use berth_model::arn::Scope;
-use berth_model::key::Role;
+use berth_model::key::{KeyStatus, Role};
 use berth_process::clock::Clock;
 use berth_process::entropy::Entropy;
 use berth_process::identity::{AccessKey, ClusterIdentity};
@@ -124,12 +124,18 @@ impl Authenticator {
         session::issue(&self.sealing_key, parent, until_unix_ms, entropy)
     }
 
+    /// Encrypts the secret of a new key, as the state keeps it.
+    pub(crate) fn seal(&self, id: &str, secret: &str, entropy: &Entropy) -> Vec<u8> {
+        self.sealing_key.seal(id, secret, entropy)
+    }
+
     fn secret(&self, id: &str) -> Result<(String, Role), Error> {
         let view = self.consensus.view();
         if view.cluster_id().is_empty() {
             return Err(Unavailable("this controller has not joined its cluster yet".into()).into());
         }
-        let key = view.access_key(id).ok_or_else(|| Unauthenticated::UnknownKey(id.to_owned()))?;
+        let key = view.access_key(id).filter(|key| key.status == KeyStatus::Active);
+        let key = key.ok_or_else(|| Unauthenticated::UnknownKey(id.to_owned()))?;
         let secret = self.sealing_key.unseal(id, &key.sealed_secret);
         let secret = secret.ok_or_else(|| Unauthenticated::Unreadable(id.to_owned()))?;
         Ok((secret, key.role))
@@ -139,7 +145,11 @@ impl Authenticator {
         let id = token::access_key_id(token).map_err(Unauthenticated::from)?;
         let view = self.consensus.view();
         let now_unix_ms = self.clock.unix_ms();
-        let Some(key) = view.access_key(&id) else {
+        let known = view.access_key(&id);
+        if known.is_some_and(|key| key.status == KeyStatus::Disabled) {
+            return Err(Unauthenticated::UnknownKey(id).into());
+        }
+        let Some(key) = known else {
             return self.peer(&id, token, view.cluster_id().is_empty(), now_unix_ms);
         };
         if let Some(principal) = self.verified.recall(token, &key.sealed_secret, now_unix_ms) {

@@ -74,6 +74,18 @@ impl Handlers {
         Ok(Response::new(answer(&request, &view).map_err(Error::from)?))
     }
 
+    /// As [`Self::read`], for a request whose answer depends on who asks.
+    pub(super) async fn read_as<Q: InCluster, A>(
+        &self,
+        request: Request<Q>,
+        answer: impl FnOnce(&Q, &View, &Admission) -> Result<A, ApiError>,
+    ) -> Answer<A> {
+        let (principal, request) = open(request)?;
+        let view = self.0.linearized_view().await?;
+        let admission = self.0.admission(&principal, &view, self.0.parts.entropy.u128());
+        Ok(Response::new(answer(&request, &view, &admission).map_err(Error::from)?))
+    }
+
     /// Answers a request that changes something. `answer` gets `None` for what was gone again before it could be shown.
     pub(super) async fn change<Q: InCluster, T, A>(
         &self,

@@ -66,6 +66,22 @@ impl Clusters for Handlers {
         .await
     }
 
+    async fn update_cluster_settings(
+        &self,
+        request: Request<pb::UpdateClusterSettingsRequest>,
+    ) -> Answer<pb::UpdateClusterSettingsResponse> {
+        self.change(
+            request,
+            |request, view, _| validate::update_settings(request, view),
+            |name, view| {
+                let cluster = view.cluster(&name).ok_or(Error::Vanished("the cluster"))?;
+                let cluster = Some(render::cluster(cluster, view, Include::ECHO));
+                Ok(pb::UpdateClusterSettingsResponse { cluster })
+            },
+        )
+        .await
+    }
+
     async fn delete_cluster(
         &self,
         request: Request<pb::DeleteClusterRequest>,

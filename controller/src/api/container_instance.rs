@@ -75,6 +75,13 @@ impl ContainerInstances for Handlers {
         .await
     }
 
+    async fn update_container_agent(
+        &self,
+        request: Request<pb::UpdateContainerAgentRequest>,
+    ) -> Answer<pb::UpdateContainerAgentResponse> {
+        self.read(request, |request, view| Err(validate::no_update(request, view))).await
+    }
+
     async fn deregister_container_instance(
         &self,
         request: Request<pb::DeregisterContainerInstanceRequest>,

@@ -114,12 +114,17 @@ fn code_of(exception: Exception) -> Code {
         | Exception::ClusterContainsContainerInstances
         | Exception::ClusterContainsServices
         | Exception::ClusterContainsTasks
-        | Exception::ServiceNotActive => Code::FailedPrecondition,
+        | Exception::ServiceNotActive
+        | Exception::ResourceInUse
+        | Exception::NoUpdateAvailable
+        | Exception::TargetNotConnected => Code::FailedPrecondition,
         Exception::ClusterNotFound
         | Exception::ServiceNotFound
         | Exception::TargetNotFound
         | Exception::ServiceDeploymentNotFound
-        | Exception::TaskSetNotFound => Code::NotFound,
+        | Exception::TaskSetNotFound
+        | Exception::ResourceNotFound
+        | Exception::NamespaceNotFound => Code::NotFound,
         Exception::AttributeLimitExceeded | Exception::LimitExceeded | Exception::Throttling => {
             Code::ResourceExhausted
         }
@@ -192,6 +197,11 @@ fn retry_later(code: Code, reason: &str, message: impl ToString) -> Status {
 /// Too many calls or streams at a time.
 pub(crate) fn throttled() -> Status {
     ApiError::new(Exception::Throttling, "Rate exceeded: too many requests at a time.").into_status()
+}
+
+/// Too many calls with one access key.
+pub(crate) fn key_throttled() -> Status {
+    ApiError::new(Exception::Throttling, "Rate exceeded: too many requests of this access key.").into_status()
 }
 
 /// A client of WatchEvents that was too slow.

@@ -8,6 +8,7 @@ use berth_model::validate::name;
 use berth_proto::AwsName;
 use berth_proto::ecs::v1 as pb;
 
+pub(super) mod capacity_provider;
 pub(super) mod cluster;
 pub(super) mod container_instance;
 pub(super) mod scheduler;

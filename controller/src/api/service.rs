@@ -37,6 +37,14 @@ impl Services for Handlers {
         .await
     }
 
+    /// There are no namespaces yet, so none of them has services.
+    async fn list_services_by_namespace(
+        &self,
+        request: Request<pb::ListServicesByNamespaceRequest>,
+    ) -> Answer<pb::ListServicesByNamespaceResponse> {
+        self.read(request, |request, _| Err(validate::no_namespace(request))).await
+    }
+
     async fn list_services(
         &self,
         request: Request<pb::ListServicesRequest>,

@@ -1,7 +1,10 @@
 //! The API over a single controller: real services, layers and network, real validation, and a real state. Only the
 //! log is not replicated.
 
+mod account;
 mod admin;
+mod agents;
+mod capacity_provider;
 mod cluster;
 mod consensus;
 mod container_instance;
@@ -10,9 +13,11 @@ mod coverage;
 mod fixture;
 mod identity;
 mod layers;
+mod protection;
 mod scheduler;
 mod service;
 mod service_deployment;
+mod sts;
 mod task;
 mod task_definition;
 mod task_set;

@@ -156,6 +156,10 @@ operations! { admin, AdminClient:
     RemoveControllerRequest => RemoveControllerResponse by remove_controller, safe;
     ListReconcilersRequest => ListReconcilersResponse by list_reconcilers, safe;
     RollBackServiceRequest => RollBackServiceResponse by roll_back_service, never;
+    CreateAccessKeyRequest => CreateAccessKeyResponse by create_access_key, never;
+    ListAccessKeysRequest => ListAccessKeysResponse by list_access_keys, safe;
+    UpdateAccessKeyRequest => UpdateAccessKeyResponse by update_access_key, safe;
+    DeleteAccessKeyRequest => DeleteAccessKeyResponse by delete_access_key, never;
 }
 
 // Moving tasks twice may move more of them.
@@ -202,6 +206,8 @@ described! { "berth.admin.v1", admin:
     ListControllersRequest, ListControllersResponse, RemoveControllerRequest, RemoveControllerResponse,
     ListReconcilersRequest, ListReconcilersResponse, RollBackServiceRequest, RollBackServiceResponse,
     WatchEventsRequest, Event, ReadLogsRequest,
+    CreateAccessKeyRequest, CreateAccessKeyResponse, ListAccessKeysRequest, ListAccessKeysResponse,
+    UpdateAccessKeyRequest, UpdateAccessKeyResponse, DeleteAccessKeyRequest, DeleteAccessKeyResponse,
 }
 
 impl Described for berth_proto::agent::v1::LogChunk {

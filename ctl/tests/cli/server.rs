@@ -10,9 +10,11 @@ use berth_process::identity::ClusterIdentity;
 use berth_process::token;
 use berth_proto::admin::v1::admin_server::{Admin, AdminServer};
 use berth_proto::admin::v1::{
-    Event, ListControllersRequest, ListControllersResponse, ListReconcilersRequest, ListReconcilersResponse,
-    ReadLogsRequest, RemoveControllerRequest, RemoveControllerResponse, RollBackServiceRequest,
-    RollBackServiceResponse, WatchEventsRequest,
+    CreateAccessKeyRequest, CreateAccessKeyResponse, DeleteAccessKeyRequest, DeleteAccessKeyResponse, Event,
+    ListAccessKeysRequest, ListAccessKeysResponse, ListControllersRequest, ListControllersResponse,
+    ListReconcilersRequest, ListReconcilersResponse, ReadLogsRequest, RemoveControllerRequest,
+    RemoveControllerResponse, RollBackServiceRequest, RollBackServiceResponse, UpdateAccessKeyRequest,
+    UpdateAccessKeyResponse, WatchEventsRequest,
 };
 use berth_proto::agent::v1::LogChunk;
 use berth_proto::ecs::v1::clusters_server::{Clusters, ClustersServer};
@@ -160,6 +162,7 @@ impl Clusters for Server {
 
     unused! {
         update_cluster(UpdateClusterRequest) -> UpdateClusterResponse;
+        update_cluster_settings(UpdateClusterSettingsRequest) -> UpdateClusterSettingsResponse;
         delete_cluster(DeleteClusterRequest) -> DeleteClusterResponse;
     }
 }
@@ -197,6 +200,7 @@ impl Services for Server {
     unused! {
         create_service(CreateServiceRequest) -> CreateServiceResponse;
         list_services(ListServicesRequest) -> ListServicesResponse;
+        list_services_by_namespace(ListServicesByNamespaceRequest) -> ListServicesByNamespaceResponse;
     }
 }
 
@@ -318,5 +322,9 @@ impl Admin for Server {
         remove_controller(RemoveControllerRequest) -> RemoveControllerResponse;
         list_reconcilers(ListReconcilersRequest) -> ListReconcilersResponse;
         roll_back_service(RollBackServiceRequest) -> RollBackServiceResponse;
+        create_access_key(CreateAccessKeyRequest) -> CreateAccessKeyResponse;
+        list_access_keys(ListAccessKeysRequest) -> ListAccessKeysResponse;
+        update_access_key(UpdateAccessKeyRequest) -> UpdateAccessKeyResponse;
+        delete_access_key(DeleteAccessKeyRequest) -> DeleteAccessKeyResponse;
     }
 }

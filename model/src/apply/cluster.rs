@@ -6,7 +6,6 @@ use crate::cluster::{Cluster, ClusterStatus, check_empty};
 use crate::command::{Bootstrap, Rejection, Reply};
 use crate::error::ApiError;
 use crate::id::ClusterName;
-use crate::key::AccessKey;
 use crate::state::{Ended, State};
 
 pub(super) fn bootstrap(context: &mut Context<'_>, bootstrap: &Bootstrap) -> Reply {
@@ -23,14 +22,8 @@ pub(super) fn bootstrap(context: &mut Context<'_>, bootstrap: &Bootstrap) -> Rep
     context.state.cluster_id.clone_from(&bootstrap.cluster_id);
     context.state.scope = bootstrap.scope.clone();
     for key in &bootstrap.keys {
-        put_access_key(context, key)?;
+        super::key::put(context, key)?;
     }
-    APPLIED
-}
-
-pub(super) fn put_access_key(context: &mut Context<'_>, key: &AccessKey) -> Reply {
-    context.state.keys.insert(key.id.clone(), key.clone());
-    context.changed(Change::AccessKey(key.id.clone()));
     APPLIED
 }
 

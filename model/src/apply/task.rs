@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{APPLIED, Context, UNCHANGED, service};
-use crate::command::{Outcome, RefusedTask, Rejection, Reply, StartTasks, StopTasks};
+use crate::command::{Outcome, RefusedTask, Rejection, Reply, StartTasks, StopTasks, TaskProtection};
 use crate::fit::{Conditions, Reason, Situation};
 use crate::id::TaskId;
 use crate::limits::{TASKS_PER_COMMAND, TASKS_PER_EVENT};
@@ -181,4 +181,24 @@ pub(super) fn end_unreported(context: &mut Context<'_>, id: TaskId, stop: &Stop)
     }
     context.ended(Ended::Task(id));
     context.task_changed(&task);
+}
+
+/// Protects tasks from scale-in until a time, or no longer. One that is gone meanwhile needs no protection.
+pub(super) fn protect(context: &mut Context<'_>, protection: &TaskProtection) -> Reply {
+    for id in &protection.tasks {
+        let Some(task) = context.state.task(*id).cloned() else { continue };
+        match protection.until {
+            Some(until) => context.state.protections.insert(*id, until),
+            None => context.state.protections.remove(id),
+        };
+        // Its service may have waited for it.
+        context.task_changed(&task);
+        context
+            .state
+            .tasks
+            .get_mut(id)
+            .into_iter()
+            .for_each(|task| std::sync::Arc::make_mut(task).version += 1);
+    }
+    APPLIED
 }

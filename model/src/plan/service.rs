@@ -123,7 +123,11 @@ impl<'a> Round<'a, '_> {
         }
         let (texts, steps, is_waiting) = self.fill(&census);
         self.advance(&census, &counts, texts, steps, is_waiting);
-        self.plan.next_wake = earliest(self.plan.next_wake, census.changes_at);
+        let protections = census.present.iter();
+        let unprotected_at =
+            protections.filter_map(|present| self.view.protected_until(present.task.id, self.now)).min();
+        let changes_at = earliest(census.changes_at, unprotected_at);
+        self.plan.next_wake = earliest(self.plan.next_wake, changes_at);
     }
 
     /// Starts and stops what the arithmetic says; what there is to say of it, and whether anything waits.
@@ -269,9 +273,18 @@ impl<'a> Round<'a, '_> {
         }
         let strategy = &self.service.placement.strategy;
         let counted = census.present.iter().map(|present| present.task);
-        let candidates = census.present.iter().filter(fits).map(|present| (present.task, present.standing()));
-        let order = Order::new(self.view, strategy, self.ids.short(), counted, candidates);
+        let seed = self.ids.short();
+        let candidates = census.present.iter().filter(fits).filter(|present| !self.is_protected(present));
+        let candidates = candidates.map(|present| (present.task, present.standing()));
+        let order = Order::new(self.view, strategy, seed, counted, candidates);
         chosen.extend(order.take(usize::try_from(count).unwrap_or(usize::MAX)).map(|task| task.id));
+    }
+
+    /// Whether scale-in and deployments have to leave it alone. Nothing protects one that fails its health check, or
+    /// whose instance is DRAINING.
+    fn is_protected(&self, present: &Present<'_>) -> bool {
+        let may_be = matches!(present.part, Part::Current | Part::Old);
+        may_be && self.view.protected_until(present.task.id, self.now).is_some()
     }
 
     /// Records what is done, and what people should know.

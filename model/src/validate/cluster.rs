@@ -3,7 +3,7 @@
 use berth_proto::ecs::v1 as pb;
 
 use super::page::{self, Order};
-use super::{Accepted, Admission, Found, Listed, name, tag, unsupported};
+use super::{Accepted, Admission, Found, Listed, capacity_provider, name, tag, unsupported};
 use crate::cluster::{Cluster, ClusterStatus, check_empty};
 use crate::command::Command;
 use crate::error::{ApiError, Exception};
@@ -20,11 +20,15 @@ pub fn create(
 ) -> Accepted<ClusterName> {
     let name = name::new_cluster(request.cluster_name.as_deref())?;
     let tags = tag::parse(&request.tags)?;
-    if !request.capacity_providers.is_empty() || !request.default_capacity_provider_strategy.is_empty() {
-        return Err(unsupported("A cluster with capacity providers"));
-    }
+    let capacity_providers = capacity_provider::providers(&request.capacity_providers, view)?;
+    let strategy = &request.default_capacity_provider_strategy;
     let spec = pb::Cluster {
         tags: tag::render(&tags),
+        default_capacity_provider_strategy: capacity_provider::default_strategy(
+            strategy,
+            &capacity_providers,
+        )?,
+        capacity_providers,
         settings: settings(&request.settings)?,
         configuration: configuration(request.configuration.as_ref())?,
         service_connect_defaults: no_namespace(request.service_connect_defaults.as_ref())?,
@@ -54,6 +58,18 @@ pub fn update(request: &pb::UpdateClusterRequest, view: &State) -> Accepted<Clus
         spec.configuration = configuration(request.configuration.as_ref())?;
     }
     no_namespace(request.service_connect_defaults.as_ref())?;
+    cluster.spec = Wire::new(spec);
+    Ok((cluster.name.clone(), Command::UpdateCluster(cluster)))
+}
+
+/// UpdateClusterSettings. Settings that are not given stay.
+pub fn update_settings(request: &pb::UpdateClusterSettingsRequest, view: &State) -> Accepted<ClusterName> {
+    let mut cluster = required(request.cluster.as_deref(), view)?.clone();
+    if request.settings.is_empty() {
+        return Err(ApiError::invalid("settings can not be empty."));
+    }
+    let mut spec = cluster.spec.to_owned_message();
+    spec.settings = settings(&[spec.settings, request.settings.clone()].concat())?;
     cluster.spec = Wire::new(spec);
     Ok((cluster.name.clone(), Command::UpdateCluster(cluster)))
 }

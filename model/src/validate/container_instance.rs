@@ -8,7 +8,7 @@ use super::page::{self, Order};
 use super::{Accepted, Found, Listed, check_names, name, placement};
 use crate::command::{Command, SetInstanceStatus};
 use crate::container_instance::{ContainerInstance, InstanceStatus};
-use crate::error::ApiError;
+use crate::error::{ApiError, Exception};
 use crate::fit::Situation;
 use crate::id::{ClusterName, InstanceId};
 use crate::limits::{INSTANCES_PER_UPDATE, NAMES_PER_DESCRIBE};
@@ -115,4 +115,21 @@ pub fn list(request: &pb::ListContainerInstancesRequest, view: &State) -> Listed
 
 fn failure(view: &State, cluster: &ClusterName, id: InstanceId, reason: &str) -> pb::Failure {
     super::failure(view.scope().container_instance(cluster, id), reason, None)
+}
+
+/// UpdateContainerAgent: agents are updated by whoever installs them, and never from here.
+pub fn no_update(request: &pb::UpdateContainerAgentRequest, view: &State) -> ApiError {
+    let find = || {
+        let cluster = &name::active_cluster(request.cluster.as_deref(), view)?.name;
+        let id = name::instance(request.container_instance(), cluster)?;
+        Ok(view.instance(id).filter(|instance| instance.cluster == *cluster))
+    };
+    match find() {
+        Err(error) => error,
+        Ok(None) => ApiError::client("The referenced container instance was not found."),
+        Ok(Some(_)) => {
+            let text = "There is no update available for your container agent.";
+            ApiError::new(Exception::NoUpdateAvailable, text)
+        }
+    }
 }

@@ -76,9 +76,13 @@ impl Bounds {
             |key: &str| self.after.as_deref().is_none_or(|after| compare(key, after) == Ordering::Greater);
         let mut left: Vec<(String, T)> =
             items.into_iter().map(|item| (key(&item), item)).filter(|(key, _)| is_left(key)).collect();
-        left.sort_by(|(a, _), (b, _)| compare(a, b));
         let more = left.len() > self.limit;
-        left.truncate(self.limit);
+        if more {
+            // Only the page itself has to be sorted, however long the rest is.
+            left.select_nth_unstable_by(self.limit, |(a, _), (b, _)| compare(a, b));
+            left.truncate(self.limit);
+        }
+        left.sort_unstable_by(|(a, _), (b, _)| compare(a, b));
         let next_token = left.last().filter(|_| more).map(|(key, _)| token_of(key));
         Page { items: left.into_iter().map(|(_, item)| item).collect(), next_token }
     }

@@ -10,7 +10,7 @@ use berth_proto::ecs::v1 as pb;
 use super::page::{self, Order};
 use super::{Accepted, Found, Listed, check_names, name};
 use crate::command::Command;
-use crate::error::ApiError;
+use crate::error::{ApiError, Exception};
 use crate::id::ServiceKey;
 use crate::limits::SERVICES_PER_DESCRIBE;
 use crate::service::{Service, ServiceStatus};
@@ -90,4 +90,13 @@ fn find<'a>(
     let reference = service.filter(|text| !text.is_empty());
     let reference = reference.ok_or_else(|| ApiError::invalid("Service can not be blank."))?;
     view.service(&name::service(reference, cluster)?).ok_or_else(ApiError::service_not_found)
+}
+
+/// ListServicesByNamespace: no namespace can be made yet, so whichever is named is not there.
+pub fn no_namespace(request: &pb::ListServicesByNamespaceRequest) -> ApiError {
+    let text = match request.namespace() {
+        "" => return ApiError::invalid("Namespace can not be blank."),
+        named => format!("Namespace not found: {named}."),
+    };
+    ApiError::new(Exception::NamespaceNotFound, text)
 }

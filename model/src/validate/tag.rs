@@ -34,6 +34,12 @@ pub fn parse(tags: &[pb::Tag]) -> Result<Vec<Tag>, ApiError> {
     Ok(parsed)
 }
 
+/// Tags of a message that was admitted.
+pub fn parse_stored(tags: &[pb::Tag]) -> Vec<Tag> {
+    let parse = |tag: &pb::Tag| Tag { key: tag.key().to_owned(), value: tag.value().to_owned() };
+    tags.iter().map(parse).collect()
+}
+
 /// Tags as messages.
 pub fn render(tags: &[Tag]) -> Vec<pb::Tag> {
     let render = |tag: &Tag| pb::Tag { key: Some(tag.key.clone()), value: Some(tag.value.clone()) };

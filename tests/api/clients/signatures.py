@@ -99,4 +99,3 @@ assert held.client("sts").get_caller_identity()["UserId"] == KEY
 without = boto3.session.Session(temporary["AccessKeyId"], temporary["SecretAccessKey"], None, "us-east-1")
 refused("UnrecognizedClientException", without.client("ecs").list_clusters)
 refused("InvalidClientTokenId", without.client("sts").get_caller_identity)
-refused("ValidationError", client("sts").get_session_token, DurationSeconds=899)

@@ -54,6 +54,20 @@ named_by!(
     UpdateTaskSetRequest,
     UpdateServicePrimaryTaskSetRequest,
     DeleteTaskSetRequest,
+    UpdateClusterSettingsRequest,
+    PutClusterCapacityProvidersRequest,
+    CreateCapacityProviderRequest,
+    DescribeCapacityProvidersRequest,
+    UpdateCapacityProviderRequest,
+    DeleteCapacityProviderRequest,
+    GetTaskProtectionRequest,
+    UpdateTaskProtectionRequest,
+    ExecuteCommandRequest,
+    DiscoverPollEndpointRequest,
+    SubmitTaskStateChangeRequest,
+    SubmitContainerStateChangeRequest,
+    SubmitAttachmentStateChangesRequest,
+    UpdateContainerAgentRequest,
 );
 unnamed!(
     DescribeClustersRequest,
@@ -68,7 +82,19 @@ unnamed!(
     DescribeServiceRevisionsRequest,
     StopServiceDeploymentRequest,
     ContinueServiceDeploymentRequest,
+    TagResourceRequest,
+    UntagResourceRequest,
+    ListTagsForResourceRequest,
+    PutAccountSettingRequest,
+    PutAccountSettingDefaultRequest,
+    ListAccountSettingsRequest,
+    DeleteAccountSettingRequest,
+    ListServicesByNamespaceRequest,
 );
+
+impl InCluster for admin::CreateAccessKeyRequest {}
+impl InCluster for admin::UpdateAccessKeyRequest {}
+impl InCluster for admin::DeleteAccessKeyRequest {}
 
 impl InCluster for admin::ReadLogsRequest {
     fn cluster(&self) -> Option<&str> {

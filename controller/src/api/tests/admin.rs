@@ -14,7 +14,9 @@ use crate::api::depends::RemoveError;
 use crate::api::{LogSource, Membership, Reconcilers, Unavailable};
 
 mod events;
+mod keys;
 pub(super) use events::COVERED as EVENTS;
+pub(super) use keys::COVERED as KEYS;
 
 /// Two controllers, of which either can be taken out, but the second only when nobody looks.
 pub(super) struct Controllers;

@@ -168,6 +168,17 @@ cases!(
         let answer = controller.clusters().update_cluster(request).await;
         assert_eq!(refusal(answer), ("ClusterNotFoundException".into(), "Cluster not found.".into()));
     }),
+    (UpdateClusterSettings, Answered, settings_that_are_not_given_stay, async |controller| {
+        let request =
+            pb::UpdateClusterSettingsRequest { cluster: Some("default".into()), settings: insights() };
+        let answer = controller.clusters().update_cluster_settings(request).await.unwrap().into_inner();
+        assert_eq!(answer.cluster.unwrap().settings, insights());
+    }),
+    (UpdateClusterSettings, Refused, a_setting_has_to_be_given, async |controller| {
+        let request = pb::UpdateClusterSettingsRequest { cluster: Some("default".into()), settings: vec![] };
+        let answer = controller.clusters().update_cluster_settings(request).await;
+        assert_eq!(exception(answer), "InvalidParameterException");
+    }),
     (DeleteCluster, Answered, a_deleted_cluster_stays_describable, async |controller| {
         let mut client = controller.clusters();
         let deleted = client.delete_cluster(delete("default")).await.unwrap().into_inner().cluster.unwrap();

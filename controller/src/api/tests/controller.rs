@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use berth_model::arn::Scope;
 use berth_model::command::{Bootstrap, Command};
-use berth_model::key::{AccessKey, Role};
+use berth_model::key::{AccessKey, KeyStatus, Role};
 use berth_model::state::View;
 use berth_model::time::Timestamp;
 use berth_process::clock::{Clock, ManualClock};
@@ -87,6 +87,7 @@ impl Controller {
             clock: clock.clone(),
             entropy,
             policy: berth_model::plan::Policy::default(),
+            calls_per_key: 1_000,
         };
         let mut registry = Registry::default();
         let api = Api::new(parts, &identity, &mut registry).expect("an API");
@@ -104,6 +105,9 @@ impl Controller {
             sealed_secret: sealing_key.seal(&key.access_key_id, &key.secret_access_key, &Entropy::seeded(2)),
             role,
             created_at: Timestamp::from_unix_ms(NOW_MS),
+            status: KeyStatus::Active,
+            last_used_at: None,
+            description: String::new(),
         };
         let bootstrap = Bootstrap {
             cluster_id: identity.cluster_id.clone(),
@@ -128,7 +132,8 @@ impl Controller {
         InterceptedService::new(self.channel(), signer)
     }
 
-    fn signed(&self) -> Signed {
+    /// A channel that signs with the administrator's key.
+    pub(super) fn signed(&self) -> Signed {
         self.signed_by(&self.identity.admin_key)
     }
 

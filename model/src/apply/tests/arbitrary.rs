@@ -11,7 +11,7 @@ use crate::container_instance::{ContainerInstance, InstanceStatus};
 use crate::fit::Refused;
 use crate::fixture::{self, Dice};
 use crate::id::{ClusterName, DeploymentId, Generation, InstanceId, ServiceKey, TaskDefinitionKey, TaskId};
-use crate::key::{AccessKey, Role};
+use crate::key::{AccessKey, KeyStatus, Role};
 use crate::resource::PortSet;
 use crate::service::{DeploymentBounds, DeploymentStatus, Rollout, Service, ServiceStatus};
 use crate::state::State;
@@ -65,7 +65,16 @@ fn bootstrap(dice: &mut Dice) -> Command {
 
 fn access_key(dice: &mut Dice, now: Timestamp) -> AccessKey {
     let id = format!("BKA{}", dice.below(3));
-    AccessKey { id, sealed_secret: vec![1, 2, 3], role: Role::Admin, created_at: now }
+    let status = if dice.percent(50) { KeyStatus::Active } else { KeyStatus::Disabled };
+    AccessKey {
+        id,
+        sealed_secret: vec![1, 2, 3],
+        role: Role::Admin,
+        created_at: now,
+        status,
+        last_used_at: None,
+        description: String::new(),
+    }
 }
 
 fn cluster_name(dice: &mut Dice) -> ClusterName {

@@ -16,7 +16,7 @@ use crate::service::{Deployment, DeploymentBounds, Service, ServiceStatus};
 use crate::state::State;
 use crate::task_definition::TaskDefinition;
 use crate::validate::launch::Launch;
-use crate::validate::{Accepted, Admission, name, placement, tag};
+use crate::validate::{Accepted, Admission, capacity_provider, name, placement, tag};
 use crate::wire::Wire;
 
 /// Source: ECS API, `CreateService.clientToken`.
@@ -30,7 +30,11 @@ pub fn create(
     view: &State,
     admission: &mut Admission,
 ) -> Accepted<ServiceKey> {
-    let cluster = name::active_cluster(request.cluster.as_deref(), view)?.name.clone();
+    let cluster = name::active_cluster(request.cluster.as_deref(), view)?;
+    if request.capacity_provider_strategy.is_empty() {
+        capacity_provider::check_default(cluster, request.launch_type)?;
+    }
+    let cluster = cluster.name.clone();
     let key = ServiceKey { cluster, name: service_name(request.service_name())? };
     check_token(request.client_token.as_deref())?;
     if request.launch_type.is_some() && !request.capacity_provider_strategy.is_empty() {

@@ -17,7 +17,7 @@ use crate::state::State;
 use crate::task::Task;
 use crate::validate::launch::Launch;
 use crate::validate::service::launch_type_and_strategy;
-use crate::validate::{Admission, check_names, name, placement, unsupported};
+use crate::validate::{Admission, capacity_provider, check_names, name, placement, unsupported};
 
 /// Source: ECS API, `RunTask.startedBy` and `StartTask.startedBy`.
 const RUN_STARTED_BY_LENGTH: usize = 128;
@@ -39,7 +39,9 @@ pub struct Start {
 
 /// RunTask.
 pub fn run(request: &pb::RunTaskRequest, view: &State, admission: &mut Admission) -> Result<Start, ApiError> {
-    let cluster = &name::active_cluster(request.cluster.as_deref(), view)?.name;
+    let cluster = name::active_cluster(request.cluster.as_deref(), view)?;
+    capacity_provider::check_default(cluster, request.launch_type)?;
+    let cluster = &cluster.name;
     let count = task_count(request)?;
     if !request.capacity_provider_strategy.is_empty() {
         return Err(match request.launch_type {

@@ -24,9 +24,11 @@ fn clusters_are_made_with_known_settings() {
             json!({"settings": [{"name": "containerInsights", "value": "on"}]}),
             "InvalidParameterException: The setting containerInsights takes enhanced, enabled or disabled.",
         ),
+        (json!({"capacityProviders": ["FARGATE"]}), "ok"),
         (
-            json!({"capacityProviders": ["FARGATE"]}),
-            "UnsupportedFeatureException: A cluster with capacity providers is not supported yet.",
+            json!({"capacityProviders": ["none"]}),
+            "InvalidParameterException: The specified capacity provider was not found. Specify a valid name or ARN \
+             and try again.",
         ),
         (
             json!({"serviceConnectDefaults": {"namespace": "n"}}),
