@@ -8,7 +8,7 @@ mod clients;
 mod coverage;
 
 use berth_tests::harness::fleet::Fleet;
-use berth_tests::harness::require_aws_clients;
+use berth_tests::harness::{require_aws_clients, require_docker};
 
 use clients::Clients;
 
@@ -28,6 +28,18 @@ async fn run(program: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn boto3_leads_a_service_through_its_life() {
     run("life.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn boto3_leads_a_service_of_real_containers_through_its_life() {
+    let Some(python) = require_aws_clients() else { return };
+    if !require_docker() {
+        return;
+    }
+    let fleet =
+        Fleet::builder().controllers(1).agents(1).controller_flag("--task-healthy-after 1s").start().await;
+    Clients::new(&python, &fleet).run("life.py").await;
+    fleet.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,8 @@
 //! Ids of tasks that a client token makes repeatable.
 //!
-//! With a token, the upper half of a task's id follows from the cluster and the token, and the rest from the parameters
-//! and the place of the task in the call. So the tasks themselves remember the call: a repeated one finds them, one
+//! With a token, the upper half of a task's id follows from the cluster, the token and the place of the task in the call,
+//! and the lower from the parameters. Tasks of one call have nothing in common in the beginnings of their ids, by which
+//! people and the names of containers tell them apart. So the tasks themselves remember the call: a repeated one finds them, one
 //! with other parameters finds that they differ, and two that race propose the same ids, of which `apply` takes each
 //! once. A token is remembered for as long as one of its tasks can be described.
 
@@ -12,18 +13,19 @@ use berth_proto::ecs::v1 as pb;
 use crate::arn::fnv128;
 use crate::error::{ApiError, Exception};
 use crate::id::{ClusterName, Ids, TaskId};
+use crate::limits::TASKS_PER_RUN;
 use crate::state::State;
 
 /// Source: ECS API, `RunTask.clientToken`.
 const TOKEN_LENGTH: usize = 64;
-/// Bits for the place of a task in its call, of which there are at most [`crate::limits::TASKS_PER_RUN`].
-const PLACE_BITS: u32 = 8;
 
 /// A call that can be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Call {
-    /// Everything of an id but the place.
-    base: u128,
+    /// Of the cluster and the token.
+    token: u128,
+    /// The lower half of all ids.
+    parameters: u128,
 }
 
 // === impl Call ===
@@ -44,27 +46,31 @@ impl Call {
             )));
         }
         let name = format!("{}\0{cluster}\0{token}", view.cluster_id());
-        let parameters = request.encode_to_vec();
-        let upper = spread(name.as_bytes()) << 64;
-        let lower = spread(&parameters) >> (64 + PLACE_BITS) << PLACE_BITS;
-        Ok(Some(Self { base: upper | lower }))
+        let parameters = spread(fnv128(&request.encode_to_vec())) >> 64;
+        Ok(Some(Self { token: fnv128(name.as_bytes()), parameters }))
     }
 
     /// The id of the task at this place in the call.
     pub(super) fn id(self, place: usize) -> TaskId {
-        let place = u128::try_from(place).unwrap_or(0) & ((1 << PLACE_BITS) - 1);
-        TaskId::new(self.base | place)
+        TaskId::new(self.upper(place) | self.parameters)
+    }
+
+    /// The upper half of the id of the task at this place, whatever the parameters.
+    fn upper(self, place: usize) -> u128 {
+        let place = u128::try_from(place).unwrap_or(u128::MAX);
+        spread(self.token.wrapping_add(place)) << 64
     }
 
     /// The tasks that this call has started already; a conflict when the token came with other parameters.
     pub(super) fn started(self, view: &State, cluster: &ClusterName) -> Result<Vec<TaskId>, ApiError> {
-        let first = self.base >> 64 << 64;
-        let range = TaskId::new(first)..=TaskId::new(first | u128::from(u64::MAX));
-        let (same, others): (Vec<TaskId>, Vec<TaskId>) = view
-            .tasks
-            .range(range)
-            .map(|(id, _)| *id)
-            .partition(|id| id.number() >> PLACE_BITS == self.base >> PLACE_BITS);
+        let of_place = |place: usize| {
+            let first = self.upper(place);
+            let range = TaskId::new(first)..=TaskId::new(first | u128::from(u64::MAX));
+            view.tasks.range(range).map(|(id, _)| *id)
+        };
+        let (same, others): (Vec<TaskId>, Vec<TaskId>) = (0..TASKS_PER_RUN)
+            .flat_map(of_place)
+            .partition(|id| id.number() & u128::from(u64::MAX) == self.parameters);
         if others.is_empty() {
             return Ok(same);
         }
@@ -75,6 +81,6 @@ impl Call {
 }
 
 /// A hash whose bits all depend on all of the input.
-fn spread(bytes: &[u8]) -> u128 {
-    Ids::from_seed(fnv128(bytes)).number()
+fn spread(hash: u128) -> u128 {
+    Ids::from_seed(hash).number()
 }
