@@ -52,12 +52,13 @@ pub fn plan(view: &State, key: &ServiceKey, now: Timestamp, policy: &Policy, ids
     match (service.status, service.controller) {
         (ServiceStatus::Active, Controller::Ecs) => {
             let Some(target) = service.primary() else { return Plan::default() };
-            if service.is_daemon() {
-                return bounded(daemon::plan(view, service, target, now, policy, ids), now);
-            }
             let primary = rollout::in_force(service, target);
             let mut round = Round { view, service, primary, target, now, policy, ids, plan: Plan::default() };
-            round.plan_active();
+            if service.is_daemon() {
+                round.plan_daemon();
+            } else {
+                round.plan_active();
+            }
             bounded(round.plan, now)
         }
         (ServiceStatus::Active, Controller::External) => {
@@ -128,6 +129,27 @@ impl<'a> Round<'a, '_> {
             protections.filter_map(|present| self.view.protected_until(present.task.id, self.now)).min();
         let changes_at = earliest(census.changes_at, unprotected_at);
         self.plan.next_wake = earliest(self.plan.next_wake, changes_at);
+    }
+
+    /// The same for a DAEMON service: its service deployment goes as any other does, its tasks are of another planner.
+    fn plan_daemon(&mut self) {
+        let census = Census::take(self.view, self.service, self.primary, self.now, self.policy, None);
+        let counts = census.counts(self.service);
+        self.stop_stray_hooks();
+        let is_first = self.primary.id == self.target.id;
+        if self.plan_rollout(&census, &counts) || self.primary.trouble.halted || (self.is_held() && is_first)
+        {
+            return;
+        }
+        let end = if is_first && self.is_past_hooks() {
+            daemon::End::Reached(self.success())
+        } else {
+            daemon::End::Kept
+        };
+        let plan = daemon::plan(self.view, self.service, self.primary, end, self.now, self.policy, self.ids);
+        self.plan.commands.extend(plan.commands);
+        self.plan.notes.extend(plan.notes);
+        self.plan.next_wake = earliest(self.plan.next_wake, plan.next_wake);
     }
 
     /// Starts and stops what the arithmetic says; what there is to say of it, and whether anything waits.

@@ -303,7 +303,9 @@ impl Service {
             images: new.images.clone(),
         };
         self.records.revisions.entry(target.id).or_insert_with(|| Arc::new(revision));
-        let others = self.deployments.iter().filter(|deployment| deployment.id != target.id);
+        // A service from before there were revisions has deployments without one.
+        let is_known = |deployment: &&Deployment| self.records.revisions.contains_key(&deployment.id);
+        let others = self.deployments.iter().filter(|deployment| deployment.id != target.id).filter(is_known);
         let breaker = self.settings.breaker.as_ref();
         let record = ServiceDeployment {
             id: new.id,

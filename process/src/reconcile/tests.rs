@@ -201,7 +201,7 @@ async fn a_restless_key_is_warned_of_once_and_spaced() {
     pass(2_500).await;
     assert_eq!(diary.take(), [(0, "a"), (10, "a"), (20, "a"), (1_030, "a"), (2_040, "a")]);
     let status = handle.status().borrow().clone();
-    assert_eq!((status.restless, status.restless_count), (vec!["\"a\"".to_owned()], 1));
+    assert_eq!((status.restless, status.restless_count), (vec!["a".to_owned()], 1));
 
     // A wake-up from outside is not held back.
     handle.poke("a");

@@ -16,7 +16,7 @@ use super::census::is_crash_of_last_round;
 use super::health::{Examination, Fitness};
 use super::start::{Placed, Template};
 use super::{PLACEMENT_RETRY, backoff, completed, events, push_stops, refusal};
-use crate::command::{AdvanceService, Command, StartTasks};
+use crate::command::{AdvanceService, Command, RolloutStep, StartTasks};
 use crate::container_instance::{ContainerInstance, InstanceStatus};
 use crate::fit::{Conditions, Refusal};
 use crate::id::{DeploymentId, Ids, InstanceId, TaskId};
@@ -30,11 +30,20 @@ use crate::task::{DesiredStatus, Task, TaskStatus};
 use crate::task_definition::TaskDefinition;
 use crate::time::Timestamp;
 
-/// Plans for one ACTIVE DAEMON service.
+/// What it means that every instance has its task.
+pub(super) enum End {
+    /// The deployment is the one to reach: it is completed, and this step ends the service deployment.
+    Reached(Option<RolloutStep>),
+    /// A hook has yet to say whether another deployment may take its place, or whether it may stay.
+    Kept,
+}
+
+/// Plans for one ACTIVE DAEMON service, whose `primary` deployment is the one in force.
 pub(super) fn plan(
     view: &State,
     service: &Service,
     primary: &Deployment,
+    end: End,
     now: Timestamp,
     policy: &Policy,
     ids: &mut Ids,
@@ -48,7 +57,7 @@ pub(super) fn plan(
     let mut texts = Vec::new();
     round.start(&survey, ids, &mut texts);
     round.stop(&survey, &mut texts);
-    round.advance(&survey, texts);
+    round.advance(&survey, end, texts);
     round.plan
 }
 
@@ -246,24 +255,29 @@ impl<'a> Round<'a> {
         }
     }
 
-    fn advance(&mut self, survey: &Survey, texts: Vec<String>) {
+    fn advance(&mut self, survey: &Survey, end: End, texts: Vec<String>) {
         let service = self.service;
         let is_done = self.plan.is_quiet()
             && survey.settled == survey.matching
             && survey.old.is_empty()
             && !survey.is_leaving;
-        let mut advance = AdvanceService { steady: is_done, ..super::advance(service) };
+        let is_reached = is_done && matches!(end, End::Reached(_));
+        let mut advance = AdvanceService { steady: is_reached, ..super::advance(service) };
         let is_over = |deployment: &&Deployment| {
             deployment.status != DeploymentStatus::Primary
+                && deployment.id != self.primary.id
                 && (is_done || !survey.deployments.contains(&deployment.id))
         };
         advance.ended = service.deployments.iter().filter(is_over).map(|deployment| deployment.id).collect();
-        if is_done && self.primary.rollout == Rollout::InProgress {
+        if is_reached && self.primary.rollout != Rollout::Completed {
             advance.rollouts.push(completed(self.primary.id));
             advance.events.push(events::completed(service, self.primary.id));
         }
-        if is_done && !service.steady {
+        if is_reached && !service.steady {
             advance.events.push(events::steady(service));
+        }
+        if let (true, End::Reached(Some(step))) = (is_done, end) {
+            advance.steps.push(step);
         }
         advance.desired_count = Some(survey.matching).filter(|count| *count != service.desired_count);
         let is_new = |text: &String| events::is_new(service, self.primary, self.now, text);
@@ -271,6 +285,7 @@ impl<'a> Round<'a> {
         let is_nothing = advance.rollouts.is_empty()
             && advance.ended.is_empty()
             && advance.events.is_empty()
+            && advance.steps.is_empty()
             && advance.desired_count.is_none();
         if !is_nothing {
             self.plan.commands.push(Command::AdvanceService(advance));
