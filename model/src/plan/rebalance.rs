@@ -258,6 +258,7 @@ impl<'a> Examined<'a> {
     }
 
     /// The tasks in the order in which scale-in would take them, one of each instance: the others there are as good.
+    /// Those under scale-in protection stay where they are.
     fn candidates(
         &self,
         tasks: &[&'a Task],
@@ -265,8 +266,9 @@ impl<'a> Examined<'a> {
     ) -> impl Iterator<Item = &'a Task> + use<'a> {
         let mut staying: Vec<&'a Task> = tasks.to_vec();
         staying.retain(|task| !leaving.contains(&task.id));
+        let is_free = |task: &&&Task| self.view.protected_until(task.id, self.now).is_none();
         let movable: Vec<(&'a Task, Standing)> =
-            staying.iter().map(|task| (*task, Standing::Healthy)).collect();
+            staying.iter().filter(is_free).map(|task| (*task, Standing::Healthy)).collect();
         let order = Order::new(self.view, &self.service.placement.strategy, 0, staying, movable);
         let mut seen: BTreeSet<InstanceId> = BTreeSet::new();
         order.filter(move |task| seen.insert(task.instance)).take(CANDIDATES)

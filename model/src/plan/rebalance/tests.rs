@@ -7,6 +7,7 @@ use berth_proto::ecs::v1 as pb;
 use proptest::prelude::*;
 
 use super::{Scope, hindrance, plan, propose};
+use crate::command::{Command, TaskProtection};
 use crate::fixture::{CLUSTER, Dice, Machine, definition, instance, service, service_key};
 use crate::id::{ClusterName, Ids, TaskId};
 use crate::placement::{Constraint, PackField, PlacementRules, SpreadField, Strategy};
@@ -145,6 +146,19 @@ fn zones_are_evened_out_when_one_comes_back() {
     let (moves, least) = world.run(300);
     assert_eq!(world.by_instance(), BTreeMap::from([(1, 4), (2, 4)]));
     assert!(moves == 4 && least == 8, "{moves} {least}");
+}
+
+#[test]
+fn protected_tasks_stay_where_they_are() {
+    let mut world = World::new(&[(1, "a")]);
+    world.create(6);
+    world.run(60);
+    let until = world.machine.now.plus(Duration::from_secs(3600));
+    let tasks: Vec<TaskId> = world.tasks().map(|task| task.id).collect();
+    world.machine.must(Command::ProtectTasks(TaskProtection { tasks, until: Some(until) }));
+    world.machine.register(instance(2, "b", 1000, 1000));
+    world.run(120);
+    assert_eq!(world.by_instance(), BTreeMap::from([(1, 6)]));
 }
 
 #[test]
