@@ -1,7 +1,8 @@
 //! The schema as the AWS codecs walk it: built once from the descriptors, so that no call looks anything up by reflection.
 //!
 //! A new message or operation needs no code here. What cannot be said in AWS JSON (unsigned numbers, bytes) does not
-//! occur in the packages that are served, and a test says so.
+//! occur in the packages that are served, and a test says so. Members of Berth's own are left out: a client that checks
+//! what it reads would not know them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
@@ -71,6 +72,9 @@ pub(super) enum Shape {
 /// The values of an enum and how AWS spells them.
 #[derive(Debug)]
 pub(super) struct Spellings(Vec<(i32, Box<str>)>);
+
+/// Members of Berth's own have numbers from here on; AWS does not know them.
+pub(super) const OWN_MEMBERS: u32 = 1_000;
 
 /// The packages whose messages are needed.
 const PACKAGES: [&str; 2] = ["berth.ecs.v1", "berth.sts.v1"];
@@ -174,7 +178,8 @@ impl Builder<'_> {
     fn message(&self, message: &MessageDescriptor) -> Message {
         // Lists of an answer itself are always written.
         let is_answer = message.name().ends_with("Response");
-        let mut members: Vec<_> = message.fields().map(|field| self.member(&field, is_answer)).collect();
+        let known = message.fields().filter(|field| field.number() < OWN_MEMBERS);
+        let mut members: Vec<_> = known.map(|field| self.member(&field, is_answer)).collect();
         members.sort_by_key(|member| member.number);
         let places = || members.iter().enumerate();
         let by_json_name = places().map(|(index, member)| (member.json_name.clone(), index)).collect();

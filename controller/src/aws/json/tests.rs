@@ -6,7 +6,7 @@ use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage};
 use serde_json::{Value, json};
 
-use super::super::schema::Schema;
+use super::super::schema::{OWN_MEMBERS, Schema};
 use super::{Mistake, Times, read, write};
 
 mod arbitrary;
@@ -116,6 +116,37 @@ fn maps_lists_and_enums_have_their_json_forms() {
     });
     let log: pb::LogConfiguration = from_json("LogConfiguration", &document).unwrap();
     assert_eq!(to_json("LogConfiguration", &log), document);
+}
+
+#[test]
+fn members_that_aws_does_not_have_are_neither_written_nor_read() {
+    let container = pb::Container {
+        name: Some("main".into()),
+        last_log_lines: vec!["out of memory".into()],
+        ..pb::Container::default()
+    };
+    let document = to_json("Container", &container);
+    assert_eq!(document["name"], json!("main"));
+    assert_eq!(document.get("lastLogLines"), None);
+    let given = json!({"name": "main", "lastLogLines": ["made up"]});
+    let read: pb::Container = from_json("Container", &given).unwrap();
+    assert_eq!(read.last_log_lines, Vec::<String>::new());
+}
+
+#[test]
+fn no_member_of_the_schema_has_a_number_of_our_own() {
+    let pool = DescriptorPool::decode(DESCRIPTOR_SET).expect("encoded at build time");
+    let mut left_out = 0;
+    for name in Schema::get().names() {
+        let index = Schema::get().message(name).expect("a message of the schema");
+        let descriptor = pool.get_message_by_name(name).expect("a message of the schema");
+        for field in descriptor.fields() {
+            let is_known = Schema::get().at(index).by_number(field.number()).is_some();
+            assert_eq!(is_known, field.number() < OWN_MEMBERS, "{name}.{}", field.name());
+            left_out += u32::from(!is_known);
+        }
+    }
+    assert!(left_out > 0, "the descriptors have none: the rule is not tested");
 }
 
 /// What random members a message has, as JSON and as bytes.

@@ -8,10 +8,12 @@ use prost_reflect::{
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use super::super::super::schema::OWN_MEMBERS;
+
 /// Deeper than any request; a message that has itself as a member ends here.
 const DEPTH: usize = 6;
 
-/// A message that is the same for the same seed.
+/// A message that is the same for the same seed, of members that AWS knows.
 pub(super) fn message(descriptor: &MessageDescriptor, seed: u64) -> DynamicMessage {
     Maker { rng: StdRng::seed_from_u64(seed) }.message(descriptor, 0)
 }
@@ -30,7 +32,7 @@ impl Maker {
             _ => {}
         }
         let mut message = DynamicMessage::new(descriptor.clone());
-        for field in descriptor.fields() {
+        for field in descriptor.fields().filter(|field| field.number() < OWN_MEMBERS) {
             if depth < DEPTH && self.rng.random_bool(0.5) {
                 let value = self.field(&field, depth);
                 message.set_field(&field, value);
