@@ -46,8 +46,17 @@ pub(super) fn is_running(pid: u32, data_dir: &Path) -> bool {
     let Ok(command_line) = std::fs::read(format!("/proc/{pid}/cmdline")) else {
         return false;
     };
-    // A process that has ended and was not waited for has an empty command line.
+    if command_line.is_empty() {
+        // It has ended and was not waited for, or it has only just become what was started.
+        return !is_zombie(pid);
+    }
     command_line.split(|byte| *byte == 0).any(|argument| argument == data_dir.as_os_str().as_encoded_bytes())
+}
+
+fn is_zombie(pid: u32) -> bool {
+    // `pid (name) state …`; the name may hold anything, so the last parenthesis counts.
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
 }
 
 /// Asks a process to end, and makes it when it has not in time.
@@ -120,6 +129,26 @@ mod tests {
         assert_eq!(tail(&log, 1), "up");
         assert!(!is_running(pid, Path::new("/somewhere/else")));
         signal(pid, "KILL");
+    }
+
+    #[test]
+    fn a_process_runs_from_its_start_to_its_end() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let waits = ["-c".to_owned(), "kill -STOP $$; :".to_owned(), dir.path().display().to_string()];
+        // Its command line is there only a moment after it is.
+        let pids = (0..100).map(|_| {
+            let pid = start(Path::new("/bin/sh"), &waits, &dir.path().join("log")).expect("started");
+            assert!(is_running(pid, dir.path()), "{pid} counts as ended");
+            pid
+        });
+        for pid in pids.collect::<Vec<_>>() {
+            signal(pid, "KILL");
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while is_running(pid, dir.path()) && Instant::now() < deadline {
+                std::thread::yield_now();
+            }
+            assert!(!is_running(pid, dir.path()), "{pid} counts as running");
+        }
     }
 
     #[test]
