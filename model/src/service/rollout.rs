@@ -268,6 +268,17 @@ impl Records {
         known.map(|revision| &**revision)
     }
 
+    /// The revision to go back to from this one when nobody names one: the last that worked, or, when none was given the
+    /// time to, the one before.
+    pub fn predecessor(&self, of: DeploymentId) -> Option<&ServiceRevision> {
+        let before = || {
+            let mut targets = self.deployments.iter().rev().map(|deployment| deployment.target);
+            let before = targets.find(|target| *target != of)?;
+            self.revisions.get(&before).map(|revision| &**revision)
+        };
+        self.last_good(of).or_else(before)
+    }
+
     /// Drops what is too much.
     pub(crate) fn trim(&mut self, in_force: &[Deployment]) {
         while self.deployments.len() > SERVICE_DEPLOYMENTS {

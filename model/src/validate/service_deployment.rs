@@ -148,7 +148,8 @@ pub fn go_on(
     Ok(((key, id), Command::ContinueServiceDeployment(command)))
 }
 
-/// RollBackService: a revision by its ARN or number; without one the last that worked before the present one.
+/// RollBackService: a revision by its ARN or number; without one the last that worked before the present one,
+/// or the one before when none was given the time to.
 pub fn roll_back(
     cluster: Option<&str>,
     service: Option<&str>,
@@ -166,7 +167,7 @@ pub fn roll_back(
     let current = service.primary().map(|primary| primary.id);
     let revision = match revision.filter(|text| !text.is_empty()) {
         None => current
-            .and_then(|current| service.records.last_good(current))
+            .and_then(|current| service.records.predecessor(current))
             .ok_or_else(|| ApiError::client("There is no earlier service revision to roll back to."))?,
         Some(text) => {
             let id = revision_number(text, &service.key)?;

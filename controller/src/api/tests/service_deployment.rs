@@ -212,6 +212,18 @@ pub(super) mod back {
             controller.admin().roll_back_service(roll_back("web", &first)).await.unwrap();
             assert_eq!(listed(&controller).await.len(), 4);
         }),
+        (
+            RollBackService,
+            Answered,
+            a_revision_that_had_no_time_to_prove_itself_will_do,
+            async |controller| {
+                controller.define(super::small_definition("small")).await;
+                controller.serve("web", "small", 1).await;
+                super::redeploy(&controller, None).await;
+                controller.admin().roll_back_service(roll_back("web", "")).await.unwrap();
+                assert_eq!(listed(&controller).await.len(), 3);
+            }
+        ),
         (RollBackService, Refused, there_has_to_be_something_to_go_back_to, async |controller| {
             controller.define(super::small_definition("small")).await;
             controller.serve("web", "small", 1).await;
