@@ -18,7 +18,7 @@ use crate::api::depends::RemoveError;
 use crate::api::{self, Unavailable};
 use crate::leader::Current;
 use crate::proposer::Proposer;
-use crate::raft::membership::{Member, MembershipError};
+use crate::raft::membership::MembershipError;
 use crate::raft::service::{LogStream as PeerLogStream, Sessions as PeerSessions};
 use crate::raft::{Consensus, ControllerId};
 use crate::session::Sessions;
@@ -87,7 +87,16 @@ impl api::Consensus for Store {
 #[async_trait]
 impl api::Membership for Members {
     async fn controllers(&self) -> Result<Vec<admin::Controller>, Unavailable> {
-        Ok(self.0.members().into_iter().map(render_member).collect())
+        let leader = self.0.leadership().borrow().leader.clone();
+        if let Some(leader) = leader.filter(|leader| leader.id != self.0.id()) {
+            let mut leader = self.0.peer_at(&leader.address);
+            let answer = leader.list_controllers(admin::ListControllersRequest {});
+            if let Ok(Ok(answer)) = tokio::time::timeout(PEER_TIMEOUT, answer).await {
+                return Ok(answer.into_inner().controllers);
+            }
+        }
+        // Who leads knows best; who cannot reach the leader says what is known here.
+        Ok(self.0.members().into_iter().map(Into::into).collect())
     }
 
     async fn remove(&self, controller_id: u64) -> Result<(), RemoveError> {
@@ -108,17 +117,6 @@ impl api::Membership for Members {
             Code::FailedPrecondition => RemoveError::Refused(status.message().to_owned()),
             _ => RemoveError::Unavailable(unavailable(status.message())),
         })
-    }
-}
-
-fn render_member(member: Member) -> admin::Controller {
-    admin::Controller {
-        controller_id: member.id.to_string(),
-        address: member.address,
-        voter: member.voter,
-        leader: member.leader,
-        log_index: member.log_index,
-        reachable: member.reachable,
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) async fn measure() {
         gaps.push(killed_at.elapsed());
         fleet.start(Member::Controller(leader)).await;
         until("everybody is back", Duration::from_secs(60), async || {
-            let controllers = fleet.members().await?;
+            let controllers = fleet.api().controllers().await?;
             anyhow::ensure!(controllers.iter().all(|controller| controller.reachable), "one is missing");
             Ok(())
         })

@@ -34,7 +34,7 @@ async fn a_leader_killed_while_scaling_to_sixty_leaves_exactly_sixty() {
 
     fleet.start(Member::Controller(leader)).await;
     until("the killed controller catches up", SOON, async || {
-        let controllers = fleet.members().await?;
+        let controllers = fleet.api().controllers().await?;
         let reachable = controllers.iter().filter(|controller| controller.reachable).count();
         ensure!(reachable == 3, "{reachable} controllers are reachable");
         Ok(())

@@ -81,6 +81,21 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const JOIN_BACKOFF_BASE: Duration = Duration::from_millis(200);
 const JOIN_BACKOFF_CAP: Duration = Duration::from_secs(5);
 
+// === impl Member ===
+
+impl From<Member> for berth_proto::admin::v1::Controller {
+    fn from(member: Member) -> Self {
+        Self {
+            controller_id: member.id.to_string(),
+            address: member.address,
+            voter: member.voter,
+            leader: member.leader,
+            log_index: member.log_index,
+            reachable: member.reachable,
+        }
+    }
+}
+
 // === impl Consensus ===
 
 impl Consensus {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use berth_process::token;
 use berth_proto::admin::v1::{
-    ListReconcilersRequest, ListReconcilersResponse, Reconciler, RemoveControllerRequest,
-    RemoveControllerResponse,
+    ListControllersRequest, ListControllersResponse, ListReconcilersRequest, ListReconcilersResponse,
+    Reconciler, RemoveControllerRequest, RemoveControllerResponse,
 };
 use berth_proto::agent::v1::{LogChunk, OpenLogs};
 use berth_proto::peer::v1::peers_server::{Peers, PeersServer};
@@ -208,6 +208,15 @@ impl Peers for PeerService {
             }
             Err(error) => Err(Status::unavailable(error.to_string())),
         }
+    }
+
+    async fn list_controllers(
+        &self,
+        request: Request<ListControllersRequest>,
+    ) -> Result<Response<ListControllersResponse>, Status> {
+        self.open(request)?;
+        let controllers = self.consensus.members().into_iter().map(Into::into).collect();
+        Ok(Response::new(ListControllersResponse { controllers }))
     }
 
     async fn list_reconcilers(

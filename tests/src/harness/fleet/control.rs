@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use berth_proto::admin::v1::Controller;
 
 use super::{Fleet, Member, TERMINATE_DEADLINE};
 use crate::harness::hosts::Hosts;
@@ -129,15 +128,6 @@ impl Fleet {
         let index = index.with_context(|| format!("nobody here is {}", leaders[0].address))?;
         ensure!(self.controllers[index].is_reachable(), "the leader of before is still taken for it");
         Ok(index)
-    }
-
-    /// The controllers as the leader knows them: only it hears of all others.
-    ///
-    /// # Errors
-    /// When nobody leads, or the call fails.
-    pub async fn members(&self) -> Result<Vec<Controller>> {
-        let leader = self.find_leader().await?;
-        self.api_of(leader).controllers().await
     }
 
     fn host(&mut self, member: Member) -> (&mut Hosts, usize) {
