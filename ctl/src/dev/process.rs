@@ -14,6 +14,10 @@ use crate::failure::{Failure, OrUsage as _};
 /// How often a process that is to end is looked at.
 const POLL: Duration = Duration::from_millis(50);
 
+/// A process is between its start and its command line for microseconds; looks at one that is unclear go on for longer.
+const LOOKS: u32 = 10;
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
 /// Where a sibling binary is: beside this one, else in the path.
 pub(super) fn find(binary: &str) -> Result<PathBuf, Failure> {
     let beside = std::env::current_exe().ok().and_then(|own| Some(own.parent()?.join(binary)));
@@ -43,20 +47,35 @@ pub(super) fn start(binary: &Path, arguments: &[String], log: &Path) -> Result<u
 
 /// True while `pid` is the process that was started with this data directory; ids are used again, directories not.
 pub(super) fn is_running(pid: u32, data_dir: &Path) -> bool {
-    let Ok(command_line) = std::fs::read(format!("/proc/{pid}/cmdline")) else {
-        return false;
-    };
-    if command_line.is_empty() {
-        // It has ended and was not waited for, or it has only just become what was started.
-        return !is_zombie(pid);
+    for _ in 0..LOOKS {
+        match look(pid, data_dir) {
+            Seen::Running => return true,
+            Seen::Ended => return false,
+            Seen::Unclear => std::thread::sleep(LOOK_AGAIN),
+        }
     }
-    command_line.split(|byte| *byte == 0).any(|argument| argument == data_dir.as_os_str().as_encoded_bytes())
+    false
 }
 
-fn is_zombie(pid: u32) -> bool {
-    // `pid (name) state …`; the name may hold anything, so the last parenthesis counts.
+/// What a look at a process tells.
+enum Seen {
+    Running,
+    Ended,
+    /// It has no command line, or another: it is just starting or ending, or its id went to another process.
+    Unclear,
+}
+
+fn look(pid: u32, data_dir: &Path) -> Seen {
+    // `pid (name) state …`; the name may hold anything, so the last parenthesis counts. An ended process that was not
+    // waited for is a zombie.
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
+    if stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with(['Z', 'X'])) {
+        return Seen::Ended;
+    }
+    let command_line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let data_dir = data_dir.as_os_str().as_encoded_bytes();
+    let is_it = command_line.split(|byte| *byte == 0).any(|argument| argument == data_dir);
+    if is_it { Seen::Running } else { Seen::Unclear }
 }
 
 /// Asks a process to end, and makes it when it has not in time.
