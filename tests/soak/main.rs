@@ -29,7 +29,13 @@ struct Sample {
 async fn main() -> ExitCode {
     let minutes = std::env::args().nth(1).and_then(|minutes| minutes.parse().ok()).unwrap_or(10);
     let end = Instant::now() + Duration::from_secs(60 * minutes);
-    let mut fleet = Fleet::builder().simulated().agent_flag("--sim-count 10").start().await;
+    // What is kept for days, or for thousands of entries, would be taken for a leak in minutes.
+    let mut fleet = Fleet::builder()
+        .simulated()
+        .agent_flag("--sim-count 10")
+        .controller_flag("--stopped-task-retention 20s --snapshot-entries 2000")
+        .start()
+        .await;
     fleet.register("web", "1", &[]).await.expect("register a task definition");
     fleet.create_service(&ServiceSpec::new("web", FEW)).await.expect("create a service");
     let mut samples = Vec::new();
