@@ -14,7 +14,7 @@ use crate::capacity_provider::CapacityProvider;
 use crate::cluster::{Cluster, ClusterStatus};
 use crate::container_instance::ContainerInstance;
 use crate::id::{
-    ClusterName, Family, InstanceId, Revision, ServiceKey, ServiceName, TaskDefinitionKey, TaskId,
+    ClusterName, Family, InstanceId, Region, Revision, ServiceKey, ServiceName, TaskDefinitionKey, TaskId,
 };
 use crate::key::AccessKey;
 use crate::service::{Service, ServiceStatus};
@@ -23,12 +23,13 @@ use crate::task_definition::TaskDefinition;
 use crate::time::Timestamp;
 
 pub mod invariant;
+mod region;
 pub mod snapshot;
 
 /// The state as it was after some revision; it never changes.
 pub type View = Arc<State>;
 
-/// The state of everything.
+/// The state of everything: of the deployment's own region, and within it that of every other one ([`region`]).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// Index of the last log entry in it.
@@ -55,6 +56,12 @@ pub struct State {
     /// When INACTIVE things became so, for the reaper.
     pub(crate) ended_at: OrdMap<Ended, Timestamp>,
     pub(crate) history: Vector<HistoryEntry>,
+    /// Which region this is, unless it is the deployment's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) region: Option<Region>,
+    /// The other regions. Only the deployment's own has any.
+    #[serde(default, skip_serializing_if = "OrdMap::is_empty")]
+    pub(crate) regions: OrdMap<Region, Arc<State>>,
     /// Rebuilt from the tables after a snapshot is read.
     #[serde(skip)]
     pub(crate) index: Index,
@@ -367,6 +374,12 @@ impl State {
         for instance in self.instances.values() {
             self.index.instances_by_cluster.entry(instance.cluster.clone()).or_default().insert(instance.id);
         }
+        let rebuilt = self.regions.iter().map(|(name, state)| {
+            let mut state = Self::clone(state);
+            state.rebuild_index();
+            (name.clone(), Arc::new(state))
+        });
+        self.regions = rebuilt.collect();
     }
 }
 

@@ -135,7 +135,7 @@ pub fn describe(request: &pb::DescribeCapacityProvidersRequest, view: &State) ->
     let mut failures = Vec::new();
     let mut found = Vec::new();
     for reference in named {
-        let name = short(reference)?;
+        let name = short(reference, view)?;
         if BUILT_IN.contains(&name) || view.capacity_provider(name).is_some() {
             found.push(name.to_owned());
         } else {
@@ -172,7 +172,7 @@ pub fn put_of_cluster(
 pub(super) fn providers(references: &[String], view: &State) -> Result<Vec<String>, ApiError> {
     let mut names: Vec<String> = Vec::new();
     for reference in references {
-        let name = short(reference)?;
+        let name = short(reference, view)?;
         if !BUILT_IN.contains(&name) && view.capacity_provider(name).is_none() {
             let text =
                 "The specified capacity provider was not found. Specify a valid name or ARN and try again.";
@@ -209,7 +209,7 @@ pub(super) fn check_default(cluster: &Cluster, launch_type: Option<i32>) -> Resu
 
 /// One that somebody made, by name or ARN.
 fn own<'a>(reference: &str, view: &'a State) -> Result<&'a CapacityProvider, ApiError> {
-    let name = short(reference)?;
+    let name = short(reference, view)?;
     if BUILT_IN.contains(&name) {
         let text = "The specified capacity provider is reserved and cannot be changed or deleted.";
         return Err(ApiError::invalid(text));
@@ -221,7 +221,8 @@ fn own<'a>(reference: &str, view: &'a State) -> Result<&'a CapacityProvider, Api
     })
 }
 
-fn short(reference: &str) -> Result<&str, ApiError> {
+fn short<'a>(reference: &'a str, view: &State) -> Result<&'a str, ApiError> {
+    name::check_region(reference, view)?;
     crate::arn::resource_part("capacity-provider", reference)
         .map_err(|_| ApiError::invalid(format!("Invalid capacity provider ARN: {reference}.")))
 }

@@ -89,8 +89,8 @@ pub fn describe<'a>(request: &pb::DescribeClustersRequest, view: &'a State) -> F
         return Err(ApiError::invalid(message));
     }
     let names = match request.clusters.as_slice() {
-        [] => vec![name::cluster(None)?],
-        given => given.iter().map(|reference| name::cluster(Some(reference))).collect::<Result<_, _>>()?,
+        [] => vec![name::cluster(None, view)?],
+        given => given.iter().map(|reference| name::cluster(Some(reference), view)).collect::<Result<_, _>>()?,
     };
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for name in names {

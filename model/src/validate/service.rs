@@ -50,7 +50,7 @@ pub fn describe<'a>(request: &pb::DescribeServicesRequest, view: &'a State) -> F
     check_names("Services", &request.services, SERVICES_PER_DESCRIBE)?;
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for reference in &request.services {
-        let key = name::service(reference, cluster)?;
+        let key = name::service(reference, cluster, view)?;
         match view.service(&key) {
             Some(service) => found.push(service),
             None => failures.push(super::failure(view.scope().service(&key), "MISSING", None)),
@@ -89,7 +89,7 @@ fn find<'a>(
     let cluster = &name::active_cluster(cluster, view)?.name;
     let reference = service.filter(|text| !text.is_empty());
     let reference = reference.ok_or_else(|| ApiError::invalid("Service can not be blank."))?;
-    view.service(&name::service(reference, cluster)?).ok_or_else(ApiError::service_not_found)
+    view.service(&name::service(reference, cluster, view)?).ok_or_else(ApiError::service_not_found)
 }
 
 /// ListServicesByNamespace: no namespace can be made yet, so whichever is named is not there.

@@ -35,7 +35,7 @@ pub fn refusal(cluster: &ClusterName, refused: &RefusedTask, view: &State) -> Ve
 /// StopTask. Stopping what should stop already is admitted and changes nothing.
 pub fn stop(request: &pb::StopTaskRequest, view: &State) -> Accepted<TaskId> {
     let cluster = &name::active_cluster(request.cluster.as_deref(), view)?.name;
-    let id = name::task(request.task(), cluster)?;
+    let id = name::task(request.task(), cluster, view)?;
     if view.task(id).is_none_or(|task| task.cluster != *cluster) {
         return Err(ApiError::invalid("The referenced task was not found."));
     }
@@ -59,7 +59,7 @@ pub fn describe<'a>(request: &pb::DescribeTasksRequest, view: &'a State) -> Foun
     check_names("Tasks", &request.tasks, NAMES_PER_DESCRIBE)?;
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for reference in &request.tasks {
-        let id = name::task(reference, cluster)?;
+        let id = name::task(reference, cluster, view)?;
         match view.task(id).filter(|task| task.cluster == *cluster) {
             Some(task) => found.push(task),
             None => failures.push(super::failure(view.scope().task(cluster, id), "MISSING", None)),
@@ -112,9 +112,9 @@ impl<'a> Filter<'a> {
         };
         let launch_type = name::member::<pb::LaunchType>("launchType", request.launch_type)?;
         let instance = given(request.container_instance.as_ref());
-        let instance = instance.map(|reference| name::instance(reference, cluster)).transpose()?;
+        let instance = instance.map(|reference| name::instance(reference, cluster, view)).transpose()?;
         let service = given(request.service_name.as_ref());
-        let service = service.map(|reference| name::service(reference, cluster)).transpose()?;
+        let service = service.map(|reference| name::service(reference, cluster, view)).transpose()?;
         if service.as_ref().is_some_and(|key| view.service(key).is_none()) {
             return Err(ApiError::service_not_found());
         }

@@ -69,7 +69,7 @@ pub fn deregister(
     request: &pb::DeregisterTaskDefinitionRequest,
     view: &State,
 ) -> Accepted<TaskDefinitionKey> {
-    let DefinitionReference::Exactly(key) = name::definition_reference(request.task_definition())? else {
+    let DefinitionReference::Exactly(key) = name::definition_reference(request.task_definition(), view)? else {
         return Err(ApiError::client("Revision is missing."));
     };
     match view.task_definition(&key).map(|definition| definition.status) {
@@ -104,7 +104,7 @@ pub fn delete(request: &pb::DeleteTaskDefinitionsRequest, view: &State) -> Resul
     }
     let (mut keys, mut failures) = (Vec::new(), Vec::new());
     for reference in references {
-        let DefinitionReference::Exactly(key) = name::definition_reference(reference)? else {
+        let DefinitionReference::Exactly(key) = name::definition_reference(reference, view)? else {
             return Err(ApiError::invalid(format!("Revision is missing: {reference}.")));
         };
         let arn = view.scope().task_definition(&key);
