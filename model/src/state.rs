@@ -23,8 +23,12 @@ use crate::task_definition::TaskDefinition;
 use crate::time::Timestamp;
 
 pub mod invariant;
+mod listing;
 mod region;
+mod share;
 pub mod snapshot;
+
+pub use listing::TaskSet;
 
 /// The state as it was after some revision; it never changes.
 pub type View = Arc<State>;
@@ -102,6 +106,7 @@ pub struct HistoryEntry {
 /// Keys by what refers to them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Index {
+    pub(crate) tasks_by_cluster: OrdMap<ClusterName, OrdSet<TaskId>>,
     pub(crate) tasks_by_service: OrdMap<ServiceKey, OrdSet<TaskId>>,
     pub(crate) tasks_by_instance: OrdMap<InstanceId, OrdSet<TaskId>>,
     pub(crate) standalone_by_cluster: OrdMap<ClusterName, OrdSet<TaskId>>,
@@ -295,15 +300,9 @@ impl State {
         self.index.moved_by_cluster.get(cluster).into_iter().flatten()
     }
 
-    /// All tasks of a cluster, stopped ones included: those of its services first.
+    /// All tasks of a cluster, stopped ones included, by id.
     pub fn tasks_in<'a>(&'a self, cluster: &'a ClusterName) -> impl Iterator<Item = &'a Arc<Task>> {
-        let first = ServiceKey { cluster: cluster.clone(), name: ServiceName::new("") };
-        let owned =
-            self.index.tasks_by_service.range(first..).take_while(move |(key, _)| key.cluster == *cluster);
-        owned
-            .flat_map(|(_, ids)| ids)
-            .filter_map(|id| self.tasks.get(id))
-            .chain(self.standalone_tasks(cluster))
+        self.tasks_after(TaskSet::Cluster(cluster), None)
     }
 
     /// Whether the instance of a task answers, or is only silent for a short while.
@@ -328,7 +327,8 @@ impl State {
         by_tasks.chain(by_services.map(|deployment| &deployment.task_definition)).collect()
     }
 
-    pub(crate) fn put_task(&mut self, task: Task) {
+    pub(crate) fn put_task(&mut self, mut task: Task) {
+        self.share(&mut task);
         self.index.add(&task);
         self.tasks.insert(task.id, Arc::new(task));
     }
@@ -365,8 +365,12 @@ impl State {
     /// Rebuilds what is derived from the tables.
     pub(crate) fn rebuild_index(&mut self) {
         self.index = Index::default();
-        for task in self.tasks.values() {
-            self.index.add(task);
+        let ids: Vec<TaskId> = self.tasks.keys().copied().collect();
+        for id in ids {
+            self.share_again(id);
+            if let Some(task) = self.tasks.get(&id) {
+                self.index.add(task);
+            }
         }
         for service in self.services.values() {
             self.index.note_service(service);
@@ -396,6 +400,7 @@ impl Index {
 
     fn add(&mut self, task: &Task) {
         let id = task.id;
+        self.tasks_by_cluster.entry(task.cluster.clone()).or_default().insert(id);
         match task.service() {
             Some(service) => {
                 self.tasks_by_service.entry(service).or_default().insert(id);
@@ -414,6 +419,7 @@ impl Index {
 
     fn remove(&mut self, task: &Task) {
         let id = &task.id;
+        remove_from(&mut self.tasks_by_cluster, &task.cluster, id);
         match task.service() {
             Some(service) => remove_from(&mut self.tasks_by_service, &service, id),
             None => {

@@ -6,6 +6,8 @@
 
 mod clients;
 mod coverage;
+mod regions;
+mod tls;
 
 use berth_tests::harness::fleet::Fleet;
 use berth_tests::harness::{require_aws_clients, require_docker};

@@ -2,7 +2,7 @@
 
 use berth_proto::ecs::v1 as pb;
 
-use super::page::{self, Order};
+use super::page;
 use super::{Accepted, Admission, Found, Listed, capacity_provider, name, tag, unsupported};
 use crate::cluster::{Cluster, ClusterStatus, check_empty};
 use crate::command::Command;
@@ -105,8 +105,9 @@ pub fn describe<'a>(request: &pb::DescribeClustersRequest, view: &'a State) -> F
 /// ListClusters: the ACTIVE ones.
 pub fn list(request: &pb::ListClustersRequest, view: &State) -> Listed<ClusterName> {
     let bounds = page::parse(request.next_token.as_deref(), request.max_results, page::DEFAULT_RESULTS)?;
-    let active = view.clusters().filter(|cluster| cluster.status == ClusterStatus::Active);
-    Ok(bounds.cut(active.map(|cluster| cluster.name.clone()), Order::Ascending, ClusterName::to_string))
+    let clusters = view.clusters_after(bounds.after_name());
+    let active = clusters.filter(|cluster| cluster.status == ClusterStatus::Active);
+    Ok(bounds.take(active.map(|cluster| cluster.name.clone()), ClusterName::to_string))
 }
 
 /// The cluster of a call for which `default` does not stand in.

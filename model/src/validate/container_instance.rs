@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use berth_proto::ecs::v1 as pb;
 
-use super::page::{self, Order};
+use super::page;
 use super::{Accepted, Found, Listed, check_names, name, placement};
 use crate::command::{Command, SetInstanceStatus};
 use crate::container_instance::{ContainerInstance, InstanceStatus};
@@ -109,8 +109,9 @@ pub fn list(request: &pb::ListContainerInstancesRequest, view: &State) -> Listed
     let fulfils = |instance: &&Arc<ContainerInstance>| {
         filter.as_ref().is_none_or(|filter| filter.holds(&Situation::of(view, instance)))
     };
-    let ids = view.instances_in(cluster).filter(matches).filter(fulfils).map(|instance| instance.id);
-    Ok(bounds.cut(ids, Order::Ascending, InstanceId::to_string))
+    let instances = view.instances_after(cluster, bounds.after()?);
+    let ids = instances.filter(matches).filter(fulfils).map(|instance| instance.id);
+    Ok(bounds.take(ids, InstanceId::to_string))
 }
 
 fn failure(view: &State, cluster: &ClusterName, id: InstanceId, reason: &str) -> pb::Failure {

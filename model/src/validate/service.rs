@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use berth_proto::ecs::v1 as pb;
 
-use super::page::{self, Order};
+use super::page;
 use super::{Accepted, Found, Listed, check_names, name};
 use crate::command::Command;
 use crate::error::{ApiError, Exception};
@@ -76,8 +76,9 @@ pub fn list(request: &pb::ListServicesRequest, view: &State) -> Listed<ServiceKe
             && scheduling.is_none_or(|wanted| service.spec.scheduling_strategy() == wanted)
             && management.is_none_or(|wanted| wanted == pb::ResourceManagementType::Customer)
     };
-    let keys = view.services_in(cluster).filter(matches).map(|service| service.key.clone());
-    Ok(bounds.cut(keys, Order::Ascending, |key| key.name.to_string()))
+    let services = view.services_after(cluster, bounds.after_name());
+    let keys = services.filter(matches).map(|service| service.key.clone());
+    Ok(bounds.take(keys, |key| key.name.to_string()))
 }
 
 /// The service that a call is about, whatever its status.

@@ -113,6 +113,12 @@ impl Fleet {
         served.expect("a controller that was brought up serves it")
     }
 
+    /// The certificate of the authority that controllers' certificates are signed by, as PEM.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        &self.identity.ca_pem
+    }
+
     /// The administrator's key.
     #[must_use]
     pub fn admin_key(&self) -> &AccessKey {
