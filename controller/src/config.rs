@@ -231,7 +231,9 @@ impl Config {
         }
         let bad = self.regions.iter().filter(|name| !Regions::may_list(name));
         mistakes.extend(bad.map(|name| {
-            format!("--regions has {name:?}: a region is made of lower-case letters, digits and hyphens, or `*`")
+            format!(
+                "--regions has {name:?}: a region is made of lower-case letters, digits and hyphens, or `*`"
+            )
         }));
         mistakes.extend(self.consensus().mistakes());
         if self.advertise.is_empty() && self.listen.ip().is_unspecified() {

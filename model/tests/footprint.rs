@@ -83,13 +83,15 @@ fn a_running_task_costs_little_memory() {
         for place in 0..TASKS_A_SERVICE {
             let id = number * TASKS_A_SERVICE + place;
             let on = u128::try_from(id % INSTANCES).expect("small") + 1;
-            let spread = u128::try_from(id).expect("small").wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+            let spread =
+                u128::try_from(id).expect("small").wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
             let deployment = service.deployments[0].id;
             let task = fixture::service_task(spread, on, &definition, service, deployment);
             let (task_id, instance) = (task.id, task.instance);
             let key = service.key.clone();
             let generation = state.service(&key).expect("made").generation;
-            let start = berth_model::command::StartTasks { service: Some((key, generation)), tasks: vec![task] };
+            let start =
+                berth_model::command::StartTasks { service: Some((key, generation)), tasks: vec![task] };
             apply(&mut state, Command::StartTasks(start));
             let reports = vec![TaskReport { task: task_id, observed: observed(id) }];
             apply(&mut state, Command::ReportTasks { instance, reports });

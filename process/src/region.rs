@@ -11,7 +11,9 @@ pub fn is_well_formed(name: &str) -> bool {
     let is_letter_or_digit = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let inside = |byte: u8| is_letter_or_digit(byte) || byte == b'-';
     let ends = [name.bytes().next(), name.bytes().last()];
-    name.len() <= LENGTH && name.bytes().all(inside) && ends.iter().all(|end| end.is_some_and(is_letter_or_digit))
+    name.len() <= LENGTH
+        && name.bytes().all(inside)
+        && ends.iter().all(|end| end.is_some_and(is_letter_or_digit))
 }
 
 #[cfg(test)]

@@ -48,6 +48,12 @@ impl Clients {
         self
     }
 
+    /// The same with one more variable in their environment.
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.environment.push((name, value.to_owned()));
+        self
+    }
+
     /// Runs a program to its end, which has to be a good one.
     pub(crate) async fn run(&self, program: &str) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("api/clients");

@@ -6,6 +6,7 @@
 
 mod clients;
 mod coverage;
+mod errors;
 mod regions;
 mod tls;
 

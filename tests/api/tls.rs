@@ -8,7 +8,8 @@ use super::clients::Clients;
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_that_trust_the_authority_call_over_tls() {
     let Some(python) = require_aws_clients() else { return };
-    let fleet = Fleet::builder().controllers(1).simulated().agents(1).controller_flag("--aws-tls").start().await;
+    let fleet =
+        Fleet::builder().controllers(1).simulated().agents(1).controller_flag("--aws-tls").start().await;
     let directory = tempfile::tempdir().expect("a directory");
     let authority = directory.path().join("ca.pem");
     std::fs::write(&authority, fleet.authority()).expect("written");

@@ -102,9 +102,11 @@ impl StateMachine {
             }
             replies.push(applied.reply);
         }
-        changes.extend(
-            changed.into_iter().map(|(region, changes)| Changes { revision, region, changes: changes.into() }),
-        );
+        changes.extend(changed.into_iter().map(|(region, changes)| Changes {
+            revision,
+            region,
+            changes: changes.into(),
+        }));
         Ok(Replies(replies))
     }
 

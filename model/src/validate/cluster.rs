@@ -90,7 +90,9 @@ pub fn describe<'a>(request: &pb::DescribeClustersRequest, view: &'a State) -> F
     }
     let names = match request.clusters.as_slice() {
         [] => vec![name::cluster(None, view)?],
-        given => given.iter().map(|reference| name::cluster(Some(reference), view)).collect::<Result<_, _>>()?,
+        given => {
+            given.iter().map(|reference| name::cluster(Some(reference), view)).collect::<Result<_, _>>()?
+        }
     };
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for name in names {

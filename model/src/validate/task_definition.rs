@@ -69,7 +69,8 @@ pub fn deregister(
     request: &pb::DeregisterTaskDefinitionRequest,
     view: &State,
 ) -> Accepted<TaskDefinitionKey> {
-    let DefinitionReference::Exactly(key) = name::definition_reference(request.task_definition(), view)? else {
+    let DefinitionReference::Exactly(key) = name::definition_reference(request.task_definition(), view)?
+    else {
         return Err(ApiError::client("Revision is missing."));
     };
     match view.task_definition(&key).map(|definition| definition.status) {
@@ -150,8 +151,9 @@ pub fn list(request: &pb::ListTaskDefinitionsRequest, view: &State) -> Listed<Ta
     let keys = |definition: &Arc<TaskDefinition>| definition.key.clone();
     // Of one family only its revisions are looked at: they begin with 1.
     let edge = |revision| family.clone().map(|family| TaskDefinitionKey { family, revision });
-    let within =
-        |definition: &&Arc<TaskDefinition>| family.as_ref().is_none_or(|family| definition.key.family == *family);
+    let within = |definition: &&Arc<TaskDefinition>| {
+        family.as_ref().is_none_or(|family| definition.key.family == *family)
+    };
     let last: Option<TaskDefinitionKey> = bounds.after()?;
     Ok(match order {
         Order::Ascending => {
@@ -159,7 +161,8 @@ pub fn list(request: &pb::ListTaskDefinitionsRequest, view: &State) -> Listed<Ta
             bounds.take(definitions.filter(matches).map(keys), ToString::to_string)
         }
         Order::Descending => {
-            let definitions = view.task_definitions_before(last.or_else(|| edge(u32::MAX))).take_while(within);
+            let definitions =
+                view.task_definitions_before(last.or_else(|| edge(u32::MAX))).take_while(within);
             bounds.take(definitions.filter(matches).map(keys), ToString::to_string)
         }
     })

@@ -50,7 +50,10 @@ fn services_tasks_and_instances_have_two_arn_formats() {
         verdict(name::task(&arn, &cluster, &view)),
         format!("InvalidParameterException: Invalid identifier: {arn} is not the ARN of a task.")
     );
-    assert_eq!(verdict(name::service("a/b", &cluster, &view)).split(':').next(), Some("InvalidParameterException"));
+    assert_eq!(
+        verdict(name::service("a/b", &cluster, &view)).split(':').next(),
+        Some("InvalidParameterException")
+    );
 }
 
 #[test]
