@@ -1,7 +1,7 @@
 # The ways into this repository. `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build images demo demo-down test lint fmt doc bench fuzz soak proto-lock
+.PHONY: help setup build images demo demo-down test lint fmt doc bench soak proto-lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -39,10 +39,6 @@ bench: images ## measure; prints figures, asserts nothing
 	cargo build --locked --workspace --release
 	cargo bench --locked --workspace
 	@$(or $(CARGO_TARGET_DIR),target)/release/berth-bench
-
-fuzz: ## fuzz what reads requests for FUZZ_SECONDS (60) each; needs nightly Rust and cargo-fuzz
-	cargo +nightly fuzz run --fuzz-dir fuzz transcoder -- -max_total_time=$(or $(FUZZ_SECONDS),60)
-	cargo +nightly fuzz run --fuzz-dir fuzz signature -- -max_total_time=$(or $(FUZZ_SECONDS),60)
 
 soak: build images ## churn for SOAK_MINUTES (10) and watch memory and disk
 	@$(or $(CARGO_TARGET_DIR),target)/debug/berth-soak $(or $(SOAK_MINUTES),10)

@@ -21,8 +21,6 @@ mod body;
 mod call;
 mod codec;
 mod fault;
-#[doc(hidden)]
-pub mod fuzz;
 pub mod json;
 mod query;
 pub mod schema;

@@ -7,9 +7,6 @@ use std::time::Duration;
 use berth_tests::harness::fleet::Fleet;
 use tokio::process::Command;
 
-/// Where clients find the endpoint.
-const ENDPOINT: &str = "AWS_ENDPOINT_URL";
-
 /// Long enough for the slowest of them on two busy cores.
 const DEADLINE: Duration = Duration::from_secs(300);
 
@@ -26,7 +23,7 @@ impl Clients {
     pub(crate) fn new(python: &Path, fleet: &Fleet) -> Self {
         let key = fleet.admin_key();
         let environment = vec![
-            (ENDPOINT, format!("http://{}", fleet.aws_address())),
+            ("AWS_ENDPOINT_URL", format!("http://{}", fleet.aws_address())),
             ("AWS_ACCESS_KEY_ID", key.access_key_id.clone()),
             ("AWS_SECRET_ACCESS_KEY", key.secret_access_key.clone()),
             ("AWS_DEFAULT_REGION", "us-east-1".to_owned()),
@@ -38,14 +35,6 @@ impl Clients {
             ("PYTHONDONTWRITEBYTECODE", "1".to_owned()),
         ];
         Self { python: python.to_owned(), environment }
-    }
-
-    /// The same over TLS, trusting this authority.
-    pub(crate) fn over_tls(mut self, fleet: &Fleet, authority: &Path) -> Self {
-        self.environment.retain(|(name, _)| *name != ENDPOINT);
-        self.environment.push((ENDPOINT, format!("https://{}", fleet.aws_address())));
-        self.environment.push(("AWS_CA_BUNDLE", authority.display().to_string()));
-        self
     }
 
     /// The same with one more variable in their environment.

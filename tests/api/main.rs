@@ -8,7 +8,6 @@ mod clients;
 mod coverage;
 mod errors;
 mod regions;
-mod tls;
 
 use berth_tests::harness::fleet::Fleet;
 use berth_tests::harness::{require_aws_clients, require_docker};

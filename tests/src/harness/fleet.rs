@@ -123,12 +123,6 @@ impl Fleet {
         ClusterIdentity::load(&file).expect("`berth init` wrote it").peer_key
     }
 
-    /// The certificate of the authority that controllers' certificates are signed by, as PEM.
-    #[must_use]
-    pub fn authority(&self) -> &str {
-        &self.identity.ca_pem
-    }
-
     /// The administrator's key.
     #[must_use]
     pub fn admin_key(&self) -> &AccessKey {

@@ -4,11 +4,8 @@ use berth_proto::DESCRIPTOR_SET;
 use berth_proto::ecs::v1 as pb;
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage};
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
-use super::super::fuzz::{self, mutant};
 use super::super::schema::{OWN_MEMBERS, Schema};
 use super::{Mistake, Times, read, write};
 
@@ -173,27 +170,6 @@ fn every_message_survives_the_way_to_json_and_back() {
         for seed in 0..8 {
             survives(name, seed);
         }
-    }
-}
-
-#[test]
-fn spoilt_documents_are_refused_or_read_the_same_again() {
-    let names: Vec<&str> = Schema::get().names().collect();
-    let pool = DescriptorPool::decode(DESCRIPTOR_SET).expect("encoded at build time");
-    let mut rng = StdRng::seed_from_u64(1);
-    let (mut place, mut document) = (0, Vec::new());
-    for round in 0..mutant::rounds() {
-        // A few spoilt ones of each document.
-        if round % 8 == 0 {
-            place = rng.random_range(0..names.len());
-            let descriptor = pool.get_message_by_name(names[place]).expect("a message of the schema");
-            let message = arbitrary::message(&descriptor, rng.random());
-            let index = Schema::get().message(names[place]).expect("a message of the schema");
-            document.clear();
-            write(index, &message.encode_to_vec(), Times::EpochSeconds, &mut document).expect("a message");
-        }
-        let number = u16::try_from(place).expect("the schema has fewer messages");
-        fuzz::transcoder(number, &mutant::of(&document, &mut rng));
     }
 }
 
