@@ -38,6 +38,15 @@ impl Launch<'_> {
     }
 }
 
+/// A network as ECS echoes it.
+pub(super) fn echo(network: Option<&pb::NetworkConfiguration>) -> Option<pb::NetworkConfiguration> {
+    let mut network = network.cloned();
+    if let Some(own) = network.as_mut().and_then(|network| network.awsvpc_configuration.as_mut()) {
+        own.assign_public_ip.get_or_insert_with(|| pb::AssignPublicIp::Disabled.into());
+    }
+    network
+}
+
 /// A definition that requires launch types is launched with those only, and with EC2 when it requires none.
 fn check_compatible(launch_type: pb::LaunchType, definition: &TaskDefinition) -> Result<(), ApiError> {
     let name = launch_type.aws_name();
