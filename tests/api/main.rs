@@ -54,6 +54,11 @@ async fn the_aws_cli_does_what_its_manual_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_tools_rely_on_without_saying_so_holds() {
+    run("fidelity.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_manual_tells_people_to_type_works() {
     run("manual.py").await;
 }

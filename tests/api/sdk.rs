@@ -31,8 +31,8 @@ async fn register(ecs: &Client, family: &str) -> String {
         .essential(true)
         .port_mappings(port)
         .build();
-    let reply =
-        ecs.register_task_definition().family(family).container_definitions(container).send().await.unwrap();
+    let call = ecs.register_task_definition().family(family).container_definitions(container);
+    let reply = call.send().await.expect("a definition that is right");
     reply.task_definition.and_then(|made| made.task_definition_arn).expect("an ARN")
 }
 
@@ -56,7 +56,7 @@ async fn the_sdk_for_rust_leads_a_service_through_its_life() {
     let cluster = ecs.create_cluster().cluster_name("life").tags(tag.clone()).send().await.unwrap();
     let cluster = cluster.cluster.expect("a cluster");
     assert_eq!(cluster.status(), Some("ACTIVE"));
-    assert_eq!(cluster.tags(), [tag.clone()]);
+    assert_eq!(cluster.tags(), std::slice::from_ref(&tag));
 
     let first = register(&ecs, "web").await;
     let made = ecs.create_service().service_name("web").task_definition("web").desired_count(2).tags(tag);

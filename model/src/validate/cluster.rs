@@ -177,7 +177,7 @@ fn no_namespace(
     defaults: Option<&pb::ClusterServiceConnectDefaultsRequest>,
 ) -> Result<Option<pb::ClusterServiceConnectDefaults>, ApiError> {
     match defaults {
-        Some(defaults) if !defaults.namespace().is_empty() => Err(unsupported("Service Connect")),
+        Some(defaults) if !defaults.namespace().is_empty() => Err(unsupported("serviceConnectDefaults")),
         _ => Ok(None),
     }
 }

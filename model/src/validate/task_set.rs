@@ -145,8 +145,8 @@ fn parse(reference: &str) -> Result<DeploymentId, ApiError> {
 
 fn check_unsupported(request: &pb::CreateTaskSetRequest) -> Result<(), ApiError> {
     let asked = [
-        (!request.load_balancers.is_empty(), "A task set with load balancers"),
-        (!request.service_registries.is_empty(), "A task set with service registries"),
+        (!request.load_balancers.is_empty(), "A task set with loadBalancers"),
+        (!request.service_registries.is_empty(), "A task set with serviceRegistries"),
         (!request.capacity_provider_strategy.is_empty(), "A capacityProviderStrategy"),
     ];
     asked.into_iter().find(|(asked, _)| *asked).map_or(Ok(()), |(_, what)| Err(unsupported(what)))

@@ -33,7 +33,7 @@ fn clusters_are_made_with_known_settings() {
         ),
         (
             json!({"serviceConnectDefaults": {"namespace": "n"}}),
-            "UnsupportedFeatureException: Service Connect is not supported yet.",
+            "UnsupportedFeatureException: serviceConnectDefaults is not supported yet.",
         ),
         (execute(json!({"logging": "DEFAULT"})), "ok"),
         (
