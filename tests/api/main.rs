@@ -6,6 +6,7 @@
 
 mod clients;
 mod coverage;
+mod sdk;
 
 use berth_tests::harness::fleet::Fleet;
 use berth_tests::harness::{require_aws_clients, require_docker};
@@ -61,8 +62,28 @@ async fn the_aws_cli_does_what_its_manual_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_tools_rely_on_without_saying_so_holds() {
+    run("fidelity.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_manual_tells_people_to_type_works() {
+    run("manual.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn definitions_that_people_deploy_to_ecs_survive_a_round_trip() {
     run("definitions.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_aws_shows_of_its_replies_is_in_ours() {
+    run("examples.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ecs_deploy_deploys_scales_and_runs() {
+    run("deploy_tool.py").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
