@@ -26,6 +26,9 @@ use berth_proto::ecs::v1::capacity_providers_server::CapacityProvidersServer;
 use berth_proto::ecs::v1::clusters_server::ClustersServer;
 use berth_proto::ecs::v1::commands_server::CommandsServer;
 use berth_proto::ecs::v1::container_instances_server::ContainerInstancesServer;
+use berth_proto::ecs::v1::daemons_server::DaemonsServer;
+use berth_proto::ecs::v1::express_gateway_services_server::ExpressGatewayServicesServer;
+use berth_proto::ecs::v1::gateways_server::GatewaysServer;
 use berth_proto::ecs::v1::service_deployments_server::ServiceDeploymentsServer;
 use berth_proto::ecs::v1::services_server::ServicesServer;
 use berth_proto::ecs::v1::state_changes_server::StateChangesServer;
@@ -48,10 +51,13 @@ mod call;
 mod capacity_provider;
 mod cluster;
 mod container_instance;
+mod daemon;
 pub mod depends;
 pub mod edge;
 pub(crate) mod error;
 mod execute_command;
+mod express_gateway_service;
+mod gateway;
 mod load;
 mod metrics;
 mod region;
@@ -195,6 +201,11 @@ impl Api {
             .add_service(TagsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(AccountSettingsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(CommandsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(DaemonsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(
+                ExpressGatewayServicesServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES),
+            )
+            .add_service(GatewaysServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(StateChangesServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(SecurityTokensServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(AdminServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))

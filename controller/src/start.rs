@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_model::arn::Scope;
-use berth_model::cluster::{Cluster, ClusterStatus};
 use berth_model::command::{Bootstrap, Command};
-use berth_model::id::ClusterName;
+use berth_model::id::Ids;
 use berth_model::key::{AccessKey, KeyStatus, Role};
 use berth_model::state::View;
 use berth_model::time::Timestamp;
+use berth_model::validate::{Admission, cluster};
 use berth_process::clock::Clock;
 use berth_process::entropy::Entropy;
 use berth_process::identity::{self, ClusterIdentity};
@@ -20,6 +20,7 @@ use berth_process::ops::{self, Readiness};
 use berth_process::shutdown::{OnError, Shutdown};
 use berth_process::tls;
 use berth_proto::agent::v1::agents_server::AgentsServer;
+use berth_proto::ecs::v1::CreateClusterRequest;
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 use tonic::service::Routes;
@@ -340,18 +341,19 @@ async fn be_born(
 ) -> Result<(), Error> {
     let now = Timestamp::from_unix_ms(clock.unix_ms());
     let bootstrap = bootstrap(identity, now, entropy)?;
-    let default = Cluster {
-        name: ClusterName::new("default"),
-        status: ClusterStatus::Active,
-        created_at: now,
-        spec: berth_model::wire::Wire::default(),
-    };
     let proposer = consensus.proposer();
-    if view.cluster(&default.name).is_none() {
-        proposer.propose(Command::CreateCluster(default)).await.map_err(Error::Birth)?;
+    if let Some(create) = default_cluster(view, now) {
+        proposer.propose(create).await.map_err(Error::Birth)?;
     }
     proposer.propose(Command::Bootstrap(bootstrap)).await.map_err(Error::Birth)?;
     Ok(())
+}
+
+/// Makes the cluster that is meant when none is named, as anybody's call would.
+fn default_cluster(view: &View, now: Timestamp) -> Option<Command> {
+    let admission = Admission { now, ids: Ids::from_seed(0), principal: String::new(), traceparent: None };
+    let (name, create) = cluster::create(&CreateClusterRequest::default(), view, &admission).ok()?;
+    view.cluster(&name).is_none().then_some(create)
 }
 
 fn bootstrap(identity: &ClusterIdentity, now: Timestamp, entropy: &Entropy) -> Result<Bootstrap, Error> {

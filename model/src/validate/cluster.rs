@@ -3,7 +3,7 @@
 use berth_proto::ecs::v1 as pb;
 
 use super::page;
-use super::{Accepted, Admission, Found, Listed, capacity_provider, name, tag, unsupported};
+use super::{Accepted, Admission, Found, Listed, account_setting, capacity_provider, name, tag, unsupported};
 use crate::cluster::{Cluster, ClusterStatus, check_empty};
 use crate::command::Command;
 use crate::error::{ApiError, Exception};
@@ -29,7 +29,7 @@ pub fn create(
             &capacity_providers,
         )?,
         capacity_providers,
-        settings: settings(&request.settings)?,
+        settings: settings_of_new(&request.settings, view, admission)?,
         configuration: configuration(request.configuration.as_ref())?,
         service_connect_defaults: no_namespace(request.service_connect_defaults.as_ref())?,
         ..pb::Cluster::default()
@@ -120,6 +120,21 @@ fn required<'a>(reference: Option<&str>, view: &'a State) -> Result<&'a Cluster,
     }
 }
 
+/// A new cluster has every setting: those that are not given are as the account has them.
+fn settings_of_new(
+    given: &[pb::ClusterSetting],
+    view: &State,
+    admission: &Admission,
+) -> Result<Vec<pb::ClusterSetting>, ApiError> {
+    let insights = pb::SettingName::ContainerInsights;
+    let value = account_setting::in_force(insights, &admission.principal, view);
+    let default = pb::ClusterSetting {
+        name: Some(pb::ClusterSettingName::ContainerInsights.into()),
+        value: value.map(str::to_owned),
+    };
+    settings(&[vec![default], given.to_vec()].concat())
+}
+
 /// Settings as they are kept: each at most once, the last one given.
 fn settings(settings: &[pb::ClusterSetting]) -> Result<Vec<pb::ClusterSetting>, ApiError> {
     let mut kept: Vec<pb::ClusterSetting> = Vec::new();
@@ -165,7 +180,7 @@ fn no_namespace(
     defaults: Option<&pb::ClusterServiceConnectDefaultsRequest>,
 ) -> Result<Option<pb::ClusterServiceConnectDefaults>, ApiError> {
     match defaults {
-        Some(defaults) if !defaults.namespace().is_empty() => Err(unsupported("Service Connect")),
+        Some(defaults) if !defaults.namespace().is_empty() => Err(unsupported("serviceConnectDefaults")),
         _ => Ok(None),
     }
 }

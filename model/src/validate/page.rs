@@ -57,6 +57,11 @@ pub fn parse(next_token: Option<&str>, max_results: Option<i32>, default: usize)
     Ok(Bounds { after, limit })
 }
 
+/// The page of a list of what there is none of.
+pub(super) fn none<T>(next_token: Option<&str>, max_results: Option<i32>) -> Result<Page<T>, ApiError> {
+    parse(next_token, max_results, DEFAULT_RESULTS).map(|_| Page { items: Vec::new(), next_token: None })
+}
+
 fn invalid_token() -> ApiError {
     ApiError::invalid("Invalid token. Use the nextToken of the page before, unchanged.")
 }
