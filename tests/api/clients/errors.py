@@ -62,14 +62,18 @@ HERE = "arn:aws:ecs:us-east-1:000000000000"
 THERE = "arn:aws:ecs:eu-west-1:000000000000"
 CLUSTER = {"cluster": "default"}
 
-# What every operation can be refused with.
+# What every operation can be refused with. Of some a cluster is only a filter, or is looked at after the rest.
+LATE = {"CreateCapacityProvider", "UpdateCapacityProvider", "DeleteCapacityProvider"}
+FILTERED = {"ListGatewayClusterAssociations", "ListGatewayRoutes"}
+# What is named is looked at before the page.
+NAMED = {"ListServicesByNamespace", "ListDaemonDeployments", "DescribeGatewayResources"}
 for operation in SERVED:
     provoke("AccessDeniedException", operation, client=stranger)
-    if takes(operation, "cluster") and operation not in ("UpdateCapacityProvider", "DeleteCapacityProvider", "CreateCapacityProvider"):
+    if takes(operation, "cluster") and operation not in LATE | FILTERED:
         provoke("InvalidParameterException", operation, cluster="a b")
         if models(operation, "ClusterNotFoundException"):
             provoke("ClusterNotFoundException", operation, cluster="nowhere")
-    elif takes(operation, "maxResults") and operation != "ListServicesByNamespace":
+    elif takes(operation, "maxResults") and operation not in NAMED:
         provoke("InvalidParameterException", operation, maxResults=0)
 
 provoke("InvalidParameterException", "CreateCluster", clusterName="a b")
@@ -191,6 +195,40 @@ for base in range(0, 50, 10):
     tags = [{"key": f"key-{number}", "value": ""} for number in range(base, base + 10)]
     ecs.tag_resource(resourceArn=f"{HERE}:cluster/default", tags=tags)
 provoke("LimitExceededException", "TagResource", resourceArn=f"{HERE}:cluster/default", tags=[{"key": "one-more", "value": ""}])
+
+# What cannot be made yet: daemons, gateways and Express services.
+BLANK = {
+    "daemonArn": "",
+    "daemonTaskDefinition": "",
+    "daemonDeploymentArns": [],
+    "daemonRevisionArns": [],
+    "daemonName": "",
+    "gateway": "",
+    "gatewayRouteArn": "",
+    "serviceArn": "",
+    "name": "",
+}
+for operation in SERVED:
+    if "Daemon" in operation or "Gateway" in operation:
+        if "InvalidParameterException" not in SEEN[operation] and operation != "RegisterDaemonTaskDefinition":
+            provoke("InvalidParameterException", operation, **BLANK)
+for operation in ("CreateDaemon", "ListDaemons"):
+    provoke("ClusterNotFoundException", operation, clusterArn=f"{HERE}:cluster/nowhere")
+for operation in ("DeleteDaemon", "DescribeDaemon", "UpdateDaemon"):
+    provoke("DaemonNotFoundException", operation, daemonArn="x")
+for operation in SERVED:
+    if models(operation, "GatewayNotFoundException"):
+        provoke("GatewayNotFoundException", operation, cluster="default", gateway="x")
+for operation in ("DeleteExpressGatewayService", "UpdateExpressGatewayService"):
+    provoke("ServiceNotFoundException", operation, serviceArn="x")
+provoke("ResourceNotFoundException", "DescribeExpressGatewayService", serviceArn="x")
+provoke("ResourceNotFoundException", "DescribeGatewayRoute", gatewayRouteArn="x")
+provoke("UnsupportedFeatureException", "CreateDaemon")
+provoke("UnsupportedFeatureException", "CreateExpressGatewayService")
+provoke("UnsupportedFeatureException", "CreateGateway", configuration={"hostSharedAlb": {}})
+provoke("ClientException", "RegisterDaemonTaskDefinition", family="x", containerDefinitions=[])
+for operation in ("DescribeDaemonTaskDefinition", "DeleteDaemonTaskDefinition"):
+    provoke("ClientException", operation, daemonTaskDefinition="x")
 
 # Every pair is in one of the two, and none in both.
 impossible = {(operation, error) for error, operations, _ in IMPOSSIBLE for operation in operations.split()}

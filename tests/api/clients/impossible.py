@@ -93,4 +93,62 @@ IMPOSSIBLE = [
         "UpdateContainerAgent",
         "agents are never updated from here, so nobody has to know which version they have",
     ),
+    (
+        "ClientException",
+        """
+        AssociateGatewayWithCluster CreateDaemon CreateExpressGatewayService CreateGateway DeleteDaemon
+        DeleteExpressGatewayService DeleteGateway DescribeDaemon DescribeDaemonDeployments DescribeDaemonRevisions
+        DescribeExpressGatewayService DescribeGateway DescribeGatewayResources DescribeGatewayRoute
+        DisassociateGatewayFromCluster ListDaemonDeployments ListDaemonTaskDefinitions ListDaemons
+        ListGatewayClusterAssociations ListGatewayRoutes ListGateways UpdateDaemon UpdateExpressGatewayService
+        UpdateGateway
+        """,
+        ALWAYS_INVALID,
+    ),
+    (
+        "UnsupportedFeatureException",
+        """
+        AssociateGatewayWithCluster DeleteDaemon DeleteExpressGatewayService DeleteGateway DescribeDaemon
+        DescribeDaemonDeployments DescribeDaemonRevisions DescribeExpressGatewayService DescribeGateway
+        DescribeGatewayResources DescribeGatewayRoute DisassociateGatewayFromCluster ListDaemonDeployments ListDaemons
+        ListGatewayClusterAssociations ListGatewayRoutes ListGateways UpdateDaemon UpdateExpressGatewayService
+        UpdateGateway
+        """,
+        "what it is asked of cannot be made, which is where the word for it is said: there is none to be asked of",
+    ),
+    (
+        "PlatformUnknownException",
+        "CreateDaemon CreateExpressGatewayService UpdateDaemon",
+        "platform versions are those of FARGATE, which is refused as unsupported",
+    ),
+    (
+        "PlatformTaskDefinitionIncompatibilityException",
+        "CreateExpressGatewayService",
+        "platform versions are those of FARGATE, which is refused as unsupported",
+    ),
+    (
+        "ClusterNotFoundException",
+        """
+        DeleteDaemon DeleteExpressGatewayService DescribeDaemon DescribeDaemonDeployments DescribeDaemonRevisions
+        DescribeExpressGatewayService ListDaemonDeployments UpdateDaemon UpdateExpressGatewayService
+        """,
+        "the cluster is that of an ARN whose resource cannot be made, and is not found before its cluster is",
+    ),
+    ("DaemonNotActiveException", "DeleteDaemon UpdateDaemon", "no daemon can be made, so none is deleted"),
+    (
+        "ServiceNotActiveException",
+        "DeleteExpressGatewayService UpdateExpressGatewayService",
+        "no Express service can be made, so none is deleted",
+    ),
+    (
+        "ResourceNotFoundException",
+        "DisassociateGatewayFromCluster",
+        "it is about an association, and no gateway can be made that could have one",
+    ),
+    (
+        "InvalidParameterException",
+        "RegisterDaemonTaskDefinition",
+        "what is wrong with a definition is a ClientException, and one with nothing wrong is refused as unsupported",
+    ),
+    ("LimitExceededException", "RegisterDaemonTaskDefinition", "no daemon task definition can be made"),
 ]
