@@ -9,10 +9,13 @@ mod command_line;
 mod controllers;
 mod demo;
 mod deployment;
+mod hooks;
 mod hosts;
+mod images;
 mod placement;
 mod rollback;
 mod scheduling;
+mod task_sets;
 
 use std::time::Duration;
 
