@@ -21,6 +21,8 @@ mod body;
 mod call;
 mod codec;
 mod fault;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod json;
 mod query;
 mod region;

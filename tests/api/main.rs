@@ -49,6 +49,14 @@ async fn what_is_not_signed_right_reaches_no_handler() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn over_tls_clients_trust_the_deployments_own_ca() {
+    let Some(python) = require_aws_clients() else { return };
+    let fleet = Fleet::builder().controllers(1).agents(0).controller_flag("--aws-tls").start().await;
+    Clients::over_tls(&python, &fleet).run("tls.py").await;
+    fleet.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_aws_cli_does_what_its_manual_says() {
     run("cli.py").await;
 }

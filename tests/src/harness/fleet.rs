@@ -119,6 +119,12 @@ impl Fleet {
         &self.identity.admin_key
     }
 
+    /// The certificate of the authority that all of its controllers have theirs from.
+    #[must_use]
+    pub fn ca_file(&self) -> PathBuf {
+        self.dir.join("identity/ca.pem")
+    }
+
     /// The API at one controller.
     #[must_use]
     pub fn api_of(&self, controller: usize) -> Api {
