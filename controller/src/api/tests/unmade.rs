@@ -47,7 +47,7 @@ cases!(
         assert_eq!(exception(answer), "GatewayNotFoundException");
     }),
     (DescribeGatewayResources, Refused, there_is_no_gateway_with_resources, async |controller| {
-        let request = pb::DescribeGatewayResourcesRequest { gateway: text("edge") };
+        let request = pb::DescribeGatewayResourcesRequest { gateway: text("edge"), ..Default::default() };
         let answer = gateways(&controller).describe_gateway_resources(request).await;
         assert_eq!(exception(answer), "GatewayNotFoundException");
     }),
