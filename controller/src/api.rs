@@ -1,7 +1,7 @@
 //! The API: what is served, and the layers before it.
 //!
 //! ```text
-//! request ► edge (id, count) ► load (bound) ► authenticate ► usage (bound a key) ► authorise ► trace ► handler
+//! request ► edge (id, count) ► load (bound) ► authenticate ► usage (bound a key) ► authorise ► region ► trace ► handler
 //!   handler: linearized view ► model::validate ► propose ► view at that revision ► render
 //! ```
 //!
@@ -60,6 +60,7 @@ mod express_gateway_service;
 mod gateway;
 mod load;
 mod metrics;
+mod region;
 mod render;
 mod scheduler;
 mod service;
@@ -83,6 +84,7 @@ use metrics::Metrics;
 use usage::Usage;
 
 use crate::limits::REQUEST_BYTES;
+use crate::region::Regions;
 
 /// What the API is made of.
 pub struct Parts {
@@ -102,6 +104,8 @@ pub struct Parts {
     pub policy: Policy,
     /// Calls a second that each access key may make.
     pub calls_per_key: u32,
+    /// Regions that calls may be in.
+    pub regions: Regions,
 }
 
 /// The API, ready to be served.
@@ -111,6 +115,7 @@ pub struct Api {
     edge: Edge,
     load: Load,
     usage: Usage,
+    regions: Regions,
     health: HealthReporter,
 }
 
@@ -135,8 +140,9 @@ impl Api {
         let edge = Edge { entropy: parts.entropy.clone(), metrics: Metrics::register(registry) };
         let load = Load::new();
         let usage = Usage::new(parts.calls_per_key, parts.clock.clone());
+        let regions = parts.regions.clone();
         let handlers = Handlers::new(parts, load.clone(), Arc::clone(&authenticator));
-        Ok(Self { handlers, authenticator, edge, load, usage, health: HealthReporter::new() })
+        Ok(Self { handlers, authenticator, edge, load, usage, regions, health: HealthReporter::new() })
     }
 
     /// Says of the standard health service whether this controller should be asked. It is serving until told otherwise.
@@ -147,6 +153,11 @@ impl Api {
     /// How much each key is used.
     pub(crate) fn usage(&self) -> Usage {
         self.usage.clone()
+    }
+
+    /// Which regions calls may be in.
+    pub(crate) fn regions(&self) -> Regions {
+        self.regions.clone()
     }
 
     /// Who knows callers by their keys.
@@ -165,6 +176,7 @@ impl Api {
         let router = routes
             .into_axum_router()
             .layer(from_fn(trace::trace))
+            .layer(from_fn_with_state(self.regions.clone(), region::choose))
             .layer(from_fn(auth::authorise))
             .layer(from_fn_with_state(self.usage.clone(), usage::limit))
             .layer(from_fn_with_state(Arc::clone(&self.authenticator), auth::authenticate))

@@ -28,7 +28,7 @@ use tonic::service::Routes;
 use crate::api::auth::{NotASealingKey, SealingKey};
 use crate::api::usage::Usage;
 use crate::api::{self, Api};
-use crate::aws::{Endpoint, Regions};
+use crate::aws::Endpoint;
 use crate::config::Config;
 use crate::proposer::{ProposeError, Proposer};
 use crate::raft::consensus::{ReadError, Setup, StartError};
@@ -36,6 +36,7 @@ use crate::raft::membership::MembershipError;
 use crate::raft::service::PeerService;
 use crate::raft::{Consensus, Storage};
 use crate::reconcile::Context;
+use crate::region::Regions;
 use crate::session::Sessions;
 use crate::session::leases::Leases;
 use crate::wiring::{LogStreams, Members, PeerDoor, Reconciling, Store};
@@ -224,14 +225,14 @@ impl Assembled {
             entropy: entropy.clone(),
             policy: config.policy(),
             calls_per_key: config.calls_per_key,
+            regions: Regions::new(&identity.region, &config.regions),
         };
         let api = Api::new(parts, identity, registry)?;
         let door = PeerDoor { sessions: sessions.clone(), leases: leases.clone(), reconciling };
         let others = Routes::new(PeerService::server(consensus.clone(), Arc::new(door)))
             .add_service(AgentsServer::new(sessions.clone()));
         let routes = api.routes(others)?;
-        let regions = Regions::new(&identity.region, &config.aws_regions);
-        let aws = Endpoint::new(&api, routes.clone(), regions, clock.clone(), entropy.clone()).into_routes();
+        let aws = Endpoint::new(&api, routes.clone(), clock.clone(), entropy.clone()).into_routes();
         metrics::register(registry, &sessions, consensus.feed());
         let (feed, silent) = (consensus.feed().clone(), leases.clone());
         let context = Context {
@@ -241,6 +242,10 @@ impl Assembled {
             entropy,
             policy: config.policy(),
             liveness: Arc::new(move |view| {
+                // The state of the deployment's own region has the others in it.
+                if view.region().is_none() {
+                    silent.forget_unknown(view);
+                }
                 (silent.silent(view, VOUCHED_WINDOW), silent.returned(view, VOUCHED_WINDOW))
             }),
         };

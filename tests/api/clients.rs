@@ -37,6 +37,12 @@ impl Clients {
         Self { python: python.to_owned(), environment }
     }
 
+    /// The same with one more variable in their environment.
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.environment.push((name, value.to_owned()));
+        self
+    }
+
     /// The same for an endpoint with TLS.
     pub(crate) fn over_tls(python: &Path, fleet: &Fleet) -> Self {
         let mut clients = Self::new(python, fleet);

@@ -54,7 +54,7 @@ fn golden(suffix: &str) -> BTreeSet<String> {
     names.filter_map(|name| name.strip_suffix(suffix).map(str::to_owned)).collect()
 }
 
-fn operations() -> BTreeSet<String> {
+pub(crate) fn operations() -> BTreeSet<String> {
     let pool = DescriptorPool::decode(berth_proto::DESCRIPTOR_SET).expect("encoded at build time");
     let services = pool.services().filter(|service| service.package_name() == "berth.ecs.v1");
     let methods =

@@ -6,6 +6,8 @@
 
 mod clients;
 mod coverage;
+mod errors;
+mod regions;
 mod sdk;
 
 use berth_tests::harness::fleet::Fleet;

@@ -2,7 +2,7 @@
 
 use berth_proto::ecs::v1 as pb;
 
-use super::page::{self, Order};
+use super::page;
 use super::{Accepted, Admission, Found, Listed, account_setting, capacity_provider, name, tag, unsupported};
 use crate::cluster::{Cluster, ClusterStatus, check_empty};
 use crate::command::Command;
@@ -89,8 +89,10 @@ pub fn describe<'a>(request: &pb::DescribeClustersRequest, view: &'a State) -> F
         return Err(ApiError::invalid(message));
     }
     let names = match request.clusters.as_slice() {
-        [] => vec![name::cluster(None)?],
-        given => given.iter().map(|reference| name::cluster(Some(reference))).collect::<Result<_, _>>()?,
+        [] => vec![name::cluster(None, view)?],
+        given => {
+            given.iter().map(|reference| name::cluster(Some(reference), view)).collect::<Result<_, _>>()?
+        }
     };
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for name in names {
@@ -105,8 +107,9 @@ pub fn describe<'a>(request: &pb::DescribeClustersRequest, view: &'a State) -> F
 /// ListClusters: the ACTIVE ones.
 pub fn list(request: &pb::ListClustersRequest, view: &State) -> Listed<ClusterName> {
     let bounds = page::parse(request.next_token.as_deref(), request.max_results, page::DEFAULT_RESULTS)?;
-    let active = view.clusters().filter(|cluster| cluster.status == ClusterStatus::Active);
-    Ok(bounds.cut(active.map(|cluster| cluster.name.clone()), Order::Ascending, ClusterName::to_string))
+    let clusters = view.clusters_after(bounds.after_name());
+    let active = clusters.filter(|cluster| cluster.status == ClusterStatus::Active);
+    Ok(bounds.take(active.map(|cluster| cluster.name.clone()), ClusterName::to_string))
 }
 
 /// The cluster of a call for which `default` does not stand in.

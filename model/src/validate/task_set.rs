@@ -112,7 +112,7 @@ fn find<'a>(cluster: Option<&str>, service: Option<&str>, view: &'a State) -> Re
         text.map(str::to_owned).ok_or_else(|| ApiError::invalid(format!("{what} can not be blank.")))
     };
     let cluster = &name::active_cluster(Some(&given(cluster, "Cluster")?), view)?.name;
-    let service = view.service(&name::service(&given(service, "Service")?, cluster)?);
+    let service = view.service(&name::service(&given(service, "Service")?, cluster, view)?);
     let service = service.ok_or_else(ApiError::service_not_found)?;
     if service.status != ServiceStatus::Active {
         return Err(ApiError::service_not_active());

@@ -7,13 +7,12 @@ a change of them is for a person to read.
 import json
 import os
 import pathlib
-import re
 import sys
 
 import boto3
 import botocore.config
 
-from berth import check_reply, definition, until
+from berth import check_reply, definition, plain_text, until
 
 GOLDEN = pathlib.Path(__file__).parent.parent / "golden"
 UPDATE = os.environ.get("BERTH_UPDATE_GOLDEN") == "1"
@@ -21,16 +20,6 @@ RAW = {}
 DONE = set()
 WRONG = []
 
-KINDS = [
-    (r"BK[A-Z0-9]{18,}", "<key>"),
-    (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<uuid>"),
-    (r"\b[0-9a-f]{32}\b", "<id>"),
-    (r"ecs-svc/\d+", "ecs-svc/<number>"),
-    (r"(:service-deployment/[^/]+/[^/]+)/\w{21}", r"\1/<id>"),
-    (r"(service deployment) \w{21}", r"\1 <id>"),
-    (r"(:service-revision/[^/]+/[^/]+)/\d+", r"\1/<number>"),
-    (r"127\.0\.0\.1:\d+", "<address>"),
-]
 # Facts of this machine and of this build.
 FACTS = {"availabilityZone", "dockerVersion", "agentVersion", "agentHash", "ec2InstanceId", "runtimeId", "imageDigest", "nextToken"}
 
@@ -62,8 +51,7 @@ def plain(value, name=""):
     if name == "version":
         return "<version>"
     if isinstance(value, str):
-        for pattern, kind in KINDS:
-            value = re.sub(pattern, kind, value)
+        return plain_text(value)
     return value
 
 

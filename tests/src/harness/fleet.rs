@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use berth_process::identity::{AccessKey, AdminIdentity};
+use berth_process::identity::{AccessKey, AdminIdentity, ClusterIdentity};
 use serde_json::Value;
 use tokio::sync::MutexGuard;
 
@@ -111,6 +111,16 @@ impl Fleet {
     pub fn aws_address(&self) -> String {
         let served = self.controllers[0].daemon.served("aws");
         served.expect("a controller that was brought up serves it")
+    }
+
+    /// The key of the controllers, which may do nothing that clients do.
+    ///
+    /// # Panics
+    /// When their identity cannot be read.
+    #[must_use]
+    pub fn peer_key(&self) -> AccessKey {
+        let file = self.dir.join("identity/controller.json");
+        ClusterIdentity::load(&file).expect("`berth init` wrote it").peer_key
     }
 
     /// The administrator's key.

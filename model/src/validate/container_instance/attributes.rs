@@ -111,7 +111,7 @@ fn target(attribute: &pb::Attribute, cluster: &ClusterName, view: &State) -> Res
     if reference.is_empty() {
         return Err(ApiError::invalid("targetId can not be blank."));
     }
-    let id = name::instance(reference, cluster)?;
+    let id = name::instance(reference, cluster, view)?;
     view.instance(id)
         .filter(|instance| instance.cluster == *cluster && instance.status != InstanceStatus::Inactive)
         .map(|instance| instance.id)

@@ -114,7 +114,7 @@ pub fn start(
     let mut placer = Placer::new(&placing);
     let mut start = Placed::default();
     for reference in &request.container_instances {
-        let instance = name::instance(reference, cluster)?;
+        let instance = name::instance(reference, cluster, view)?;
         match placer.place_on(instance, &template.needs) {
             Ok(()) => start.tasks.push(template.task(admission.ids.task(), instance)),
             Err(refusal) => start.failures.push(refusal.failure()),
