@@ -15,7 +15,7 @@ use berth_model::time::Timestamp;
 use berth_process::clock::Clock;
 use berth_process::entropy::Entropy;
 use berth_process::identity::{self, ClusterIdentity};
-use berth_process::net::{self, Connector, Listen, Protocol};
+use berth_process::net::{self, Connector, Listen, Protocol, Web};
 use berth_process::ops::{self, Readiness};
 use berth_process::shutdown::{OnError, Shutdown};
 use berth_process::tls;
@@ -103,6 +103,15 @@ pub enum Error {
     /// The identity has no usable sealing key.
     #[error("cannot use the sealing key of the identity file")]
     SealingKey(#[from] NotASealingKey),
+    /// The authorities of webhooks cannot be read.
+    #[error("cannot trust the authorities in {path}, which --webhook-ca names")]
+    WebhookCa {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// The ready file cannot be written.
     #[error("cannot write {path}")]
     ReadyFile {
@@ -185,6 +194,14 @@ async fn end_within(time: Duration, scope: &Shutdown) {
     }
 }
 
+/// How webhooks are asked.
+fn web(ca: Option<&Path>) -> Result<Web, Error> {
+    let path = ca.unwrap_or(Path::new("")).to_owned();
+    let extra = ca.map(std::fs::read_to_string).transpose();
+    let web = extra.and_then(|pem| Ok(Web::new(pem.as_deref())?));
+    web.map_err(|source| Error::WebhookCa { path, source })
+}
+
 /// The parts of a controller around its consensus.
 struct Assembled {
     routes: Routes,
@@ -192,6 +209,7 @@ struct Assembled {
     sessions: Sessions,
     leases: Leases,
     context: Context,
+    web: Web,
     current: leader::Current,
     usage: Usage,
 }
@@ -243,7 +261,8 @@ impl Assembled {
                 (silent.silent(view, VOUCHED_WINDOW), silent.returned(view, VOUCHED_WINDOW))
             }),
         };
-        Ok(Self { routes, aws, sessions, leases, context, current, usage: api.usage() })
+        let web = web(config.webhook_ca.as_deref())?;
+        Ok(Self { routes, aws, sessions, leases, context, web, current, usage: api.usage() })
     }
 
     /// Starts what only makes sense for a controller that takes part.
@@ -260,7 +279,8 @@ impl Assembled {
         until("key use", Box::pin(note_key_use(self.usage, self.context.proposer.clone())));
         let leases = self.leases;
         let begin = move || leases.reset();
-        let lead = leader::run(consensus.clone(), self.context, begin, self.current, shutdown.clone());
+        let lead =
+            leader::run(consensus.clone(), self.context, begin, self.web, self.current, shutdown.clone());
         until("leader", Box::pin(lead));
     }
 }

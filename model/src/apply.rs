@@ -19,6 +19,7 @@ mod cluster;
 mod container_instance;
 mod forget;
 mod key;
+mod queue;
 mod report;
 mod rollout;
 mod service;
@@ -110,6 +111,8 @@ impl Context<'_> {
             Command::ProtectTasks(protection) => task::protect(self, protection),
             Command::DeleteAccessKey(id) => key::delete(self, id),
             Command::NoteKeyUse(uses) => key::note_use(self, uses),
+            Command::QueueTasks(queue) => queue::queue(self, queue),
+            Command::PlaceTasks(place) => queue::place(self, place),
         }
     }
 

@@ -24,8 +24,10 @@ use crate::task_definition::{Tag, TaskDefinition};
 use crate::time::Timestamp;
 use crate::wire::Wire;
 
+mod queue;
 mod rollout;
 
+pub use queue::{PlaceTasks, Placing, QueueTasks};
 pub use rollout::{
     ChangeTaskSets, ContinueServiceDeployment, RecordHook, RollBackService, RolloutStep,
     StopServiceDeployment, TaskSetChange,
@@ -130,6 +132,10 @@ pub enum Command {
     DeleteAccessKey(String),
     /// Records when access keys were last used. From whoever saw it.
     NoteKeyUse(Vec<(String, Timestamp)>),
+    /// Adds tasks that wait for a place.
+    QueueTasks(QueueTasks),
+    /// Gives tasks that waited their instances. From the queue planner.
+    PlaceTasks(PlaceTasks),
 }
 
 /// Tags to put on a resource and to take away.

@@ -10,13 +10,15 @@ pub mod command;
 pub mod daemon;
 pub mod engine;
 pub mod fleet;
+pub mod hook;
 pub mod hosts;
 pub mod http;
 pub mod log_scan;
 pub mod probe;
+pub mod registry;
 pub mod requirement;
 pub mod slot;
 pub mod wait;
 pub mod watchdog;
 
-pub use requirement::{require_aws_clients, require_docker, require_hosts};
+pub use requirement::{require_aws_clients, require_docker, require_hosts, require_registry};

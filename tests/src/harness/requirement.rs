@@ -13,6 +13,13 @@ pub fn require_docker() -> bool {
     })
 }
 
+/// Whether an image registry can be started.
+pub fn require_registry() -> bool {
+    met("an image registry (`make setup`)", || {
+        output(Command::new(super::registry::PROGRAM).arg("--version")).is_ok()
+    })
+}
+
 /// Whether this process may make hosts: network, mount and process namespaces with an engine in each.
 pub fn require_hosts() -> bool {
     met("root, to make hosts of network namespaces", || {

@@ -6,6 +6,7 @@ use berth_model::id::{ClusterName, InstanceId};
 use berth_model::plan::drain::{Blocker, Phase, progress};
 use berth_model::plan::rebalance::{Move, Proposal};
 use berth_model::state::State;
+use berth_model::time::Timestamp;
 use berth_model::validate::scheduler::Explanation;
 use berth_proto::scheduler::v1 as pb;
 
@@ -27,8 +28,8 @@ pub(crate) fn explanation(explanation: &Explanation, view: &State) -> pb::Explai
 }
 
 /// How far a drain is.
-pub(crate) fn drain(instance: &ContainerInstance, view: &State) -> pb::Drain {
-    let progress = progress(view, instance);
+pub(crate) fn drain(instance: &ContainerInstance, view: &State, now: Timestamp) -> pb::Drain {
+    let progress = progress(view, instance, now);
     let phase = match progress.phase {
         Phase::Draining => pb::DrainPhase::Draining,
         Phase::Done => pb::DrainPhase::Done,

@@ -10,11 +10,13 @@ use crate::fit::{Refusal, Refused};
 use crate::id::{ClusterName, InstanceId, ServiceKey, TaskId};
 use crate::placement::PlacementRules;
 use crate::plan::placement::{Counted, Placer, Refusals, Request};
+use crate::plan::queue::{self, Position};
 use crate::resource::Requirements;
 use crate::service::{Service, ServiceStatus};
 use crate::state::State;
 use crate::task::{DesiredStatus, Owner, Task, TaskStatus};
 use crate::task_definition::Facts;
+use crate::time::Timestamp;
 use crate::validate::{Admission, name, task};
 
 /// Why a task is where it is, or nowhere.
@@ -52,7 +54,7 @@ pub fn explain(
             let id = name::task(reference, &cluster)?;
             let not_found = || ApiError::invalid("The referenced task was not found.");
             let task = view.task(id).filter(|task| task.cluster == cluster).ok_or_else(not_found)?;
-            of_task(view, task)
+            of_task(view, task, admission.now)
         }
         Some(explain_request::Subject::Run(run)) => {
             task::with_placement(run, view, admission, |placing, needs| {
@@ -91,7 +93,7 @@ fn of_service(view: &State, service: &Service) -> Result<Explanation, ApiError> 
     Ok(answer.explanation(&service.key.cluster, summary, service.refused.clone()))
 }
 
-fn of_task(view: &State, task: &Task) -> Result<Explanation, ApiError> {
+fn of_task(view: &State, task: &Task, now: Timestamp) -> Result<Explanation, ApiError> {
     let gone = || ApiError::client("TaskDefinition not found.");
     let facts = &view.task_definition(&task.definition).ok_or_else(gone)?.facts;
     let service = task.service().and_then(|key| view.service(&key));
@@ -113,18 +115,54 @@ fn of_task(view: &State, task: &Task) -> Result<Explanation, ApiError> {
             ask(&request, &task.needs)
         }
     };
-    let summary = format!("{} {}", whereabouts(view, task), answer.another());
+    let summary = match queue::position(view, task, now) {
+        Some(position) => waiting(task, position, &answer, now),
+        None => format!("{} {}", whereabouts(view, task), answer.another()),
+    };
     Ok(answer.explanation(&task.cluster, summary, None))
 }
 
-/// Where a task is, and what it waits for there.
+/// Where in the queue a task is, and what it waits for.
+fn waiting(task: &Task, position: Position, answer: &Answer, now: Timestamp) -> String {
+    let queueing = task.scheduling.queue;
+    let priority = queueing.map_or(0, |queueing| queueing.priority);
+    let (before, waiting) = (position.before, position.waiting);
+    let mut text = format!(
+        "The task is {} and waits for a place: {before} of {waiting} tasks in the queue come before it, its \
+         priority is {priority}. ",
+        task.observed.last_status.as_str()
+    );
+    text.push_str(&match answer.chosen {
+        Some(instance) => format!("It fits on {instance}."),
+        None => format!("No instance can take it now: {}.", answer.text()),
+    });
+    if position.kept > 0 {
+        text.push_str(&format!(" Others have passed it: {} instances are kept free for it.", position.kept));
+    }
+    if let Some(deadline) = queueing.and_then(|queueing| queueing.deadline) {
+        text.push_str(&format!(" It is given up in {} s.", deadline.since(now).as_secs()));
+    }
+    text
+}
+
+/// Where a task is, why there, and what it waits for.
 fn whereabouts(view: &State, task: &Task) -> String {
+    let why = task.scheduling.decision.as_ref().map(|decision| format!(" {}", decision.text()));
+    let mut text = location(view, task);
+    text.push_str(&why.unwrap_or_default());
+    text
+}
+
+fn location(view: &State, task: &Task) -> String {
     let instance = view.instance(task.instance);
     let zone = instance.map(|instance| instance.zone()).filter(|zone| !zone.is_empty());
     let zone = zone.map(|zone| format!(" in zone {zone}")).unwrap_or_default();
     let is_connected = instance.is_some_and(|instance| instance.connected);
     let status = task.observed.last_status;
-    let mut text = format!("The task was placed on {}{zone} and is {}", task.instance, status.as_str());
+    let mut text = match task.is_placed() {
+        true => format!("The task was placed on {}{zone} and is {}", task.instance, status.as_str()),
+        false => format!("The task never found a place and is {}", status.as_str()),
+    };
     let waits = match status {
         TaskStatus::Stopped => task.stop_reason().map(|stop| stop.reason.to_string()),
         _ if !is_connected => Some("the agent of the instance is not connected".to_owned()),

@@ -30,6 +30,7 @@ pub struct Builder {
     zones: Vec<String>,
     on_hosts: bool,
     simulated: bool,
+    pulling: bool,
     controller_flags: Vec<String>,
     agent_flags: Vec<String>,
 }
@@ -46,6 +47,7 @@ impl Default for Builder {
             zones: ["a", "b", "c"].map(str::to_owned).to_vec(),
             on_hosts: false,
             simulated: false,
+            pulling: false,
             controller_flags: Vec::new(),
             agent_flags: Vec::new(),
         }
@@ -99,6 +101,13 @@ impl Builder {
     #[must_use]
     pub fn simulated(mut self) -> Self {
         self.simulated = true;
+        self
+    }
+
+    /// Agents ask the registry for images, as they do unless told otherwise.
+    #[must_use]
+    pub fn pulling(mut self) -> Self {
+        self.pulling = true;
         self
     }
 
@@ -229,7 +238,9 @@ impl Builder {
         // The same on every machine, whatever it has: tests count on what fits.
         arguments.extend(["--cpu-units", "4096", "--memory-mib", "4096"].map(str::to_owned));
         // The test images come from no registry, and a host without a way out would wait for one.
-        arguments.extend(["--image-pull-behavior", "prefer-cached"].map(str::to_owned));
+        if !self.pulling {
+            arguments.extend(["--image-pull-behavior", "prefer-cached"].map(str::to_owned));
+        }
         // How full this machine is says nothing about Berth.
         arguments.extend(["--disk-pressure-percent", "100"].map(str::to_owned));
         if self.simulated {

@@ -65,6 +65,13 @@ impl ServiceSpec {
         self
     }
 
+    /// A lifecycle hook, as the API takes it.
+    #[must_use]
+    pub fn hook(mut self, hook: ecs::DeploymentLifecycleHook) -> Self {
+        self.hooks.push(hook);
+        self
+    }
+
     fn request(&self) -> ecs::CreateServiceRequest {
         let spread = ecs::PlacementStrategy {
             r#type: Some(ecs::PlacementStrategyType::Spread.into()),
@@ -121,6 +128,29 @@ impl Fleet {
         };
         let container =
             ecs::ContainerDefinition { health_check: Some(check), ..container(image_tag, environment) };
+        self.register_container(family, container).await
+    }
+
+    /// The same with so many CPU units: an instance has 4096 of them.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn register_sized(
+        &self,
+        family: &str,
+        cpu_units: i32,
+        environment: &[(&str, &str)],
+    ) -> Result<()> {
+        let container = ecs::ContainerDefinition { cpu: Some(cpu_units), ..container("1", environment) };
+        self.register_container(family, container).await
+    }
+
+    /// The same with an image of any name.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn register_image(&self, family: &str, image: &str) -> Result<()> {
+        let container = ecs::ContainerDefinition { image: Some(image.to_owned()), ..container("1", &[]) };
         self.register_container(family, container).await
     }
 
