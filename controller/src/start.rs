@@ -196,10 +196,9 @@ async fn end_within(time: Duration, scope: &Shutdown) {
 
 /// How webhooks are asked.
 fn web(ca: Option<&Path>) -> Result<Web, Error> {
-    let path = ca.unwrap_or(Path::new("")).to_owned();
-    let extra = ca.map(std::fs::read_to_string).transpose();
-    let web = extra.and_then(|pem| Ok(Web::new(pem.as_deref())?));
-    web.map_err(|source| Error::WebhookCa { path, source })
+    let failed = |source| Error::WebhookCa { path: ca.map(Path::to_owned).unwrap_or_default(), source };
+    let extra = ca.map(std::fs::read_to_string).transpose().map_err(failed)?;
+    Web::new(extra.as_deref()).map_err(|error| failed(error.into()))
 }
 
 /// The parts of a controller around its consensus.

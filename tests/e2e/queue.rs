@@ -30,7 +30,7 @@ async fn what_does_not_fit_waits_for_its_turn_and_is_told_why() {
         return;
     }
     let fleet = Fleet::builder().controllers(1).agents(1).start().await;
-    fleet.register_sized("large", 3000, &[]).await.unwrap();
+    fleet.register_sized("large", 3000).await.unwrap();
     let first = run(&fleet, &["--queue"]).await;
     until("the first has room", SOON, async || in_status(&fleet, &first, "RUNNING").await).await;
 
@@ -74,7 +74,7 @@ async fn a_queue_outlives_its_leader() {
     }
     let mut fleet = Fleet::builder().controllers(3).agents(1).start().await;
     fleet.allow_disturbance();
-    fleet.register_sized("large", 3000, &[]).await.unwrap();
+    fleet.register_sized("large", 3000).await.unwrap();
     let first = run(&fleet, &["--queue"]).await;
     until("the first has room", SOON, async || in_status(&fleet, &first, "RUNNING").await).await;
     let second = run(&fleet, &["--queue"]).await;

@@ -10,7 +10,6 @@ pub mod command;
 pub mod daemon;
 pub mod engine;
 pub mod fleet;
-pub mod hook;
 pub mod hosts;
 pub mod http;
 pub mod log_scan;

@@ -77,7 +77,7 @@ async fn explanations_name_every_instance() {
         chosen_container_instance_arn: instance(1),
         verdicts: vec![verdict(1, vec![]), verdict(2, vec![refused])],
         groups: vec![RefusalGroup { reason: "cpu".to_owned(), instances: 1 }],
-        recorded: None,
+        ..ExplainResponse::default()
     };
     let script = scripted(Answers { explained, ..Answers::default() });
     let calls = script.calls.clone();

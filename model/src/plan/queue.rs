@@ -92,6 +92,9 @@ struct Round<'a> {
 
 /// Where a task is that waits; nothing when it does not.
 pub fn position(view: &State, task: &Task, now: Timestamp) -> Option<Position> {
+    if !task.is_queued() {
+        return None;
+    }
     let mut line = Line::new(view, &task.cluster);
     let (mut before, mut waiting) = (None, 0);
     while let Some(next) = line.next() {

@@ -1,85 +1,92 @@
-//! An image registry of one's own: the one that Debian packages, on a free port of this machine.
+//! An image registry of a test's own, on loopback: engines take it without TLS there.
 
-use std::net::SocketAddr;
+use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use tempfile::TempDir;
 
-use super::command::output;
+use super::daemon::Place;
 use super::engine::Engine;
 use super::http;
 use super::wait::try_until;
 
-const DEADLINE: Duration = Duration::from_secs(20);
+const STARTS_WITHIN: Duration = Duration::from_secs(20);
 
-/// See the module. It ends with this, and its images with the folder they are in.
+/// See the module. When dropped it ends, and the machine's engine forgets its images.
 #[derive(Debug)]
 pub struct Registry {
-    address: SocketAddr,
     process: Child,
-    /// What was pushed, as the local engine has it.
-    pushed: Vec<String>,
+    address: String,
+    _dir: TempDir,
 }
-
-/// The program that is needed for it.
-pub const PROGRAM: &str = "docker-registry";
 
 // === impl Registry ===
 
 impl Registry {
-    /// Starts one that keeps everything in a folder.
+    /// Starts this program and waits until it answers.
     ///
     /// # Errors
-    /// When it does not come up.
-    pub async fn start(folder: &Path) -> Result<Self> {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").context("find a free port")?;
-        let address = free.local_addr()?;
-        drop(free);
-        std::fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
-        let file = folder.join("config.yml");
+    /// When it does not.
+    pub async fn start(program: &Path) -> Result<Self> {
+        let dir = tempfile::tempdir().context("make a folder for images")?;
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let config = format!(
-            "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {address}\n",
-            folder.join("images").display()
+            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: \"{address}\"}}\n",
+            dir.path().join("images").display()
         );
-        std::fs::write(&file, config).with_context(|| format!("write {}", file.display()))?;
-        // It ends with this process, however that ends.
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", PROGRAM, "serve"]).arg(&file);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let process = command.spawn().with_context(|| format!("start {PROGRAM}"))?;
-        let registry = Self { address, process, pushed: Vec::new() };
-        try_until(DEADLINE, async || http::get(address, "/v2/").await.map(drop)).await?;
+        let file = dir.path().join("config.yml");
+        std::fs::write(&file, config).context("write the configuration of the registry")?;
+        let process = Place::Here
+            .command()
+            .arg(program)
+            .arg("serve")
+            .arg(&file)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .with_context(|| format!("start {}", program.display()))?;
+        let registry = Self { process, address: address.to_string(), _dir: dir };
+        try_until(STARTS_WITHIN, async || http::get(address, "/v2/").await.map(drop)).await?;
         Ok(registry)
     }
 
-    /// How an image of this name is referred to.
+    /// Where an image of this name is in it.
     #[must_use]
-    pub fn image(&self, name: &str) -> String {
+    pub fn reference(&self, name: &str) -> String {
         format!("{}/{name}", self.address)
     }
 
-    /// Pushes an image of the local engine under a name; the digest that it has here.
+    /// Gives an image of the engine a place in the registry, and takes that name away from the engine again.
     ///
     /// # Errors
-    /// When the engine refuses.
-    pub fn push(&mut self, local: &str, name: &str) -> Result<String> {
-        let (engine, image) = (Engine::local(), self.image(name));
-        engine.docker(&["tag", local, &image])?;
-        self.pushed.push(image.clone());
-        let said = engine.docker(&["push", &image])?;
-        let digest = said.split_whitespace().find(|word| word.starts_with("sha256:"));
-        digest.map(str::to_owned).with_context(|| format!("no digest in what the engine said: {said}"))
+    /// When the engine cannot push it.
+    pub fn push(&self, engine: &Engine, image: &str, name: &str) -> Result<()> {
+        let reference = self.reference(name);
+        engine.docker(&["tag", image, &reference])?;
+        engine.docker(&["push", "--quiet", &reference])?;
+        engine.docker(&["rmi", &reference]).map(drop)
+    }
+
+    /// Ends it. Engines keep what they have of it.
+    pub fn stop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
 impl Drop for Registry {
     fn drop(&mut self) {
-        for image in &self.pushed {
-            let _ = output(&mut Engine::local().command(&["image", "rm", image]));
+        self.stop();
+        let engine = Engine::local();
+        let format = "{{.Repository}}:{{.Tag}} {{.Repository}}@{{.Digest}}";
+        let filter = format!("reference={}/*", self.address);
+        let names = engine.docker(&["images", "--digests", "--format", format, "--filter", &filter]);
+        for name in names.unwrap_or_default().split_whitespace().filter(|name| !name.contains("<none>")) {
+            // Its tag and its digest are names of one image: the last one to go takes it along.
+            let _ = engine.docker(&["rmi", name]);
         }
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }

@@ -10,6 +10,8 @@ use super::{Tags, tags, time};
 mod container;
 mod scheduling;
 
+pub(crate) use scheduling::decision;
+
 const CPU_ARCHITECTURE: &str = "ecs.cpu-architecture";
 
 /// A task.

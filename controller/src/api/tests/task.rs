@@ -95,6 +95,7 @@ cases!(
             "The task is PROVISIONING and waits for a place: 0 of 1 tasks in the queue come before it, its priority is \
              3. No instance can take it now: the cluster has no container instances. It is given up in 600 s."
         );
+        assert_eq!(answer.queue.map(|queue| (queue.before, queue.waiting)), Some((0, 1)));
         let answer = controller.tasks().stop_task(stop(task.task_arn())).await.unwrap().into_inner();
         let stopped = answer.task.unwrap();
         assert_eq!(

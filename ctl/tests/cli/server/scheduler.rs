@@ -1,5 +1,7 @@
 //! What the scripted server says of placement, drains, moves and deployments.
 
+use std::pin::Pin;
+
 use berth_proto::ecs::v1::service_deployments_server::ServiceDeployments;
 use berth_proto::ecs::v1::*;
 use berth_proto::scheduler::v1::scheduler_server::Scheduler;

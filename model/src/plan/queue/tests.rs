@@ -99,8 +99,8 @@ impl World {
 fn an_empty_queue_is_quiet() {
     let mut world = World::new(&[100]);
     assert_eq!(world.plan(), Plan::default());
-    let job = world.define("job", 100);
-    world.queue(&job, "a", 0);
+    let errand = world.define("errand", 100);
+    world.queue(&errand, "a", 0);
     assert_eq!(world.settle().len(), 1);
     assert_eq!(world.plan(), Plan::default());
 }
@@ -108,8 +108,8 @@ fn an_empty_queue_is_quiet() {
 #[test]
 fn what_waits_is_provisioning_and_gets_a_place_with_its_reason() {
     let mut world = World::new(&[100]);
-    let job = world.define("job", 60);
-    let (first, second) = (world.queue(&job, "a", 0), world.queue(&job, "a", 0));
+    let errand = world.define("errand", 60);
+    let (first, second) = (world.queue(&errand, "a", 0), world.queue(&errand, "a", 0));
     let status = |world: &World, id| world.machine.state.task(id).expect("it is there").observed.last_status;
     assert_eq!(status(&world, first), TaskStatus::Provisioning);
     assert_eq!(world.settle(), [first]);
@@ -128,12 +128,12 @@ fn what_waits_is_provisioning_and_gets_a_place_with_its_reason() {
 #[test]
 fn higher_priorities_come_first_then_the_oldest() {
     let mut world = World::new(&[0]);
-    let job = world.define("job", 100);
-    let low = world.queue(&job, "a", -5);
-    let high = world.queue(&job, "a", 7);
-    let older = world.queue(&job, "a", 0);
+    let errand = world.define("errand", 100);
+    let low = world.queue(&errand, "a", -5);
+    let high = world.queue(&errand, "a", 7);
+    let older = world.queue(&errand, "a", 0);
     world.wait(Duration::from_secs(1));
-    let younger = world.queue(&job, "a", 0);
+    let younger = world.queue(&errand, "a", 0);
     assert!(world.plan().is_quiet());
     world.machine.register(instance(9, "a", 400, 1000));
     assert_eq!(world.settle(), [high, older, younger, low]);
@@ -142,13 +142,13 @@ fn higher_priorities_come_first_then_the_oldest() {
 #[test]
 fn parties_take_turns_by_what_they_run() {
     let mut world = World::new(&[600]);
-    let job = world.define("job", 100);
-    let many: Vec<TaskId> = (0..6).map(|_| world.queue(&job, "many", 0)).collect();
+    let errand = world.define("errand", 100);
+    let many: Vec<TaskId> = (0..6).map(|_| world.queue(&errand, "many", 0)).collect();
     world.wait(Duration::from_secs(1));
-    let few: Vec<TaskId> = (0..2).map(|_| world.queue(&job, "few", 0)).collect();
+    let few: Vec<TaskId> = (0..2).map(|_| world.queue(&errand, "few", 0)).collect();
     assert_eq!(world.settle(), [many[0], few[0], many[1], few[1], many[2], many[3]]);
     // Who ran a lot already waits for the other, however long its tasks have been there.
-    let late = world.queue(&job, "late", 0);
+    let late = world.queue(&errand, "late", 0);
     world.machine.end(few[0]);
     assert_eq!(world.settle(), [late]);
 }
@@ -161,9 +161,9 @@ fn what_fits_nowhere_holds_up_nobody() {
     let small: Vec<TaskId> = (0..3).map(|_| world.queue(&small, "b", 0)).collect();
     assert_eq!(world.settle(), small);
     world.wait(PATIENCE * 10);
-    let job = world.define("job", 70);
-    let job = world.queue(&job, "b", 0);
-    assert_eq!(world.settle(), [job], "nothing is kept free for what would fit nowhere anyway");
+    let errand = world.define("errand", 70);
+    let errand = world.queue(&errand, "b", 0);
+    assert_eq!(world.settle(), [errand], "nothing is kept free for what would fit nowhere anyway");
     assert!(world.is_waiting(huge));
 }
 
@@ -223,10 +223,10 @@ fn a_claim_does_not_hold_up_a_higher_priority() {
 #[test]
 fn a_task_whose_time_is_over_is_told_what_came_closest() {
     let mut world = World::new(&[100]);
-    let job = world.define("job", 300);
+    let errand = world.define("errand", 300);
     let deadline = world.machine.now.plus(Duration::from_secs(10));
     let (hasty, patient) =
-        (world.queue_until(&job, "a", 0, Some(deadline)), world.queue_until(&job, "a", 0, None));
+        (world.queue_until(&errand, "a", 0, Some(deadline)), world.queue_until(&errand, "a", 0, None));
     let plan = world.plan();
     assert!(plan.is_quiet());
     assert_eq!(plan.next_wake, Some(deadline));
@@ -250,9 +250,9 @@ fn a_task_whose_time_is_over_is_told_what_came_closest() {
 #[test]
 fn a_task_that_fits_when_its_time_is_over_is_placed() {
     let mut world = World::new(&[100]);
-    let job = world.define("job", 100);
+    let errand = world.define("errand", 100);
     let deadline = world.machine.now.plus(Duration::from_secs(10));
-    let id = world.queue_until(&job, "a", 0, Some(deadline));
+    let id = world.queue_until(&errand, "a", 0, Some(deadline));
     world.wait(Duration::from_secs(60));
     assert_eq!(world.settle(), [id]);
 }
@@ -260,8 +260,8 @@ fn a_task_that_fits_when_its_time_is_over_is_placed() {
 #[test]
 fn a_task_can_be_taken_out_of_the_queue() {
     let mut world = World::new(&[10]);
-    let job = world.define("job", 100);
-    let id = world.queue(&job, "a", 0);
+    let errand = world.define("errand", 100);
+    let id = world.queue(&errand, "a", 0);
     let (code, reason) = (StopCode::UserInitiated, "Task stopped by user".to_owned());
     world.machine.must(Command::StopTasks(StopTasks { service: None, tasks: vec![id], code, reason }));
     let task = world.machine.state.task(id).expect("it is kept");
@@ -273,12 +273,12 @@ fn a_task_can_be_taken_out_of_the_queue() {
 #[test]
 fn a_queue_is_bounded() {
     let mut world = World::new(&[]);
-    let job = world.define("job", 100);
+    let errand = world.define("errand", 100);
     let mut number = 0;
     let mut batch = |count: usize| {
         let tasks = (0..count).map(|_| {
             number += 1;
-            let mut task = task(number, 0, &job, "g");
+            let mut task = task(number, 0, &errand, "g");
             task.scheduling.queue = Some(Queueing { priority: 0, deadline: None, claimed_at: None });
             task
         });
@@ -353,12 +353,12 @@ proptest! {
     fn nobody_is_placed_before_a_higher_priority_that_would_fit_as_well(seed in any::<u64>()) {
         let mut dice = Dice::new(seed);
         let mut world = World::new(&[]);
-        let job = world.define("job", 100);
+        let errand = world.define("errand", 100);
         let mut priorities: BTreeMap<TaskId, i32> = BTreeMap::new();
         for _ in 0..1 + dice.below(20) {
             let priority = i32::try_from(dice.below(5)).expect("it is small");
             let party = *dice.pick(&["a", "b"]);
-            priorities.insert(world.queue(&job, party, priority), priority);
+            priorities.insert(world.queue(&errand, party, priority), priority);
         }
         world.machine.register(instance(1, "a", 100 * dice.small(20), 1000));
         let placed = world.settle();
@@ -373,12 +373,12 @@ proptest! {
         let mut dice = Dice::new(seed);
         let hosts: Vec<u32> = (0..1 + dice.below(3)).map(|_| 100 * dice.small(6)).collect();
         let mut world = World::new(&hosts);
-        let job = world.define("job", 100);
+        let errand = world.define("errand", 100);
         for _ in 0..20 {
-            world.queue(&job, "a", 0);
+            world.queue(&errand, "a", 0);
         }
         for _ in 0..20 {
-            world.queue(&job, "b", 0);
+            world.queue(&errand, "b", 0);
         }
         let placed = world.settle();
         let of = |party: &str| {

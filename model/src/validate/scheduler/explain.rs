@@ -1,6 +1,7 @@
 //! Explain: what every instance answers to a task, by the same placer that would place it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use berth_proto::scheduler::v1::{ExplainRequest, explain_request};
 
@@ -8,7 +9,7 @@ use super::cluster;
 use crate::error::ApiError;
 use crate::fit::{Refusal, Refused};
 use crate::id::{ClusterName, InstanceId, ServiceKey, TaskId};
-use crate::placement::PlacementRules;
+use crate::placement::{Decision, PlacementRules};
 use crate::plan::placement::{Counted, Placer, Refusals, Request};
 use crate::plan::queue::{self, Position};
 use crate::resource::Requirements;
@@ -34,6 +35,10 @@ pub struct Explanation {
     pub groups: Vec<(String, u32)>,
     /// What was kept of the last attempt that failed.
     pub recorded: Option<Refused>,
+    /// Why the task was placed where it is.
+    pub decision: Option<Arc<Decision>>,
+    /// Where in the queue it is.
+    pub position: Option<Position>,
 }
 
 /// Explain.
@@ -94,8 +99,16 @@ fn of_service(view: &State, service: &Service) -> Result<Explanation, ApiError> 
 }
 
 fn of_task(view: &State, task: &Task, now: Timestamp) -> Result<Explanation, ApiError> {
-    let gone = || ApiError::client("TaskDefinition not found.");
-    let facts = &view.task_definition(&task.definition).ok_or_else(gone)?.facts;
+    let decision = task.scheduling.decision.clone();
+    let Some(definition) = view.task_definition(&task.definition) else {
+        // There will be no other like it, but what became of this one can be told.
+        let answer = Answer { chosen: None, answers: Refusals::default() };
+        return Ok(Explanation {
+            decision,
+            ..answer.explanation(&task.cluster, whereabouts(view, task), None)
+        });
+    };
+    let facts = &definition.facts;
     let service = task.service().and_then(|key| view.service(&key));
     let answer = match (&task.owner, service) {
         (Owner::Service { .. }, Some(service)) => {
@@ -115,11 +128,12 @@ fn of_task(view: &State, task: &Task, now: Timestamp) -> Result<Explanation, Api
             ask(&request, &task.needs)
         }
     };
-    let summary = match queue::position(view, task, now) {
+    let position = queue::position(view, task, now);
+    let summary = match position {
         Some(position) => waiting(task, position, &answer, now),
         None => format!("{} {}", whereabouts(view, task), answer.another()),
     };
-    Ok(answer.explanation(&task.cluster, summary, None))
+    Ok(Explanation { decision, position, ..answer.explanation(&task.cluster, summary, None) })
 }
 
 /// Where in the queue a task is, and what it waits for.
@@ -244,6 +258,8 @@ impl Answer {
             groups: self.answers.groups(),
             answers: self.answers.iter().cloned().collect(),
             recorded,
+            decision: None,
+            position: None,
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::harness::daemon::Daemon;
 use crate::harness::hosts::Hosts;
 use crate::harness::slot::{Slot, turn};
 use crate::harness::wait::try_until;
+use crate::harness::watchdog::LIMIT;
 use crate::harness::{binary, command};
 
 const REGISTER_DEADLINE: Duration = Duration::from_secs(30);
@@ -30,9 +31,9 @@ pub struct Builder {
     zones: Vec<String>,
     on_hosts: bool,
     simulated: bool,
-    pulling: bool,
     controller_flags: Vec<String>,
     agent_flags: Vec<String>,
+    limit: Duration,
 }
 
 // === impl Builder ===
@@ -47,9 +48,9 @@ impl Default for Builder {
             zones: ["a", "b", "c"].map(str::to_owned).to_vec(),
             on_hosts: false,
             simulated: false,
-            pulling: false,
             controller_flags: Vec::new(),
             agent_flags: Vec::new(),
+            limit: LIMIT,
         }
     }
 }
@@ -104,13 +105,6 @@ impl Builder {
         self
     }
 
-    /// Agents ask the registry for images, as they do unless told otherwise.
-    #[must_use]
-    pub fn pulling(mut self) -> Self {
-        self.pulling = true;
-        self
-    }
-
     /// One more flag for every controller: `--task-healthy-after 1s`.
     #[must_use]
     pub fn controller_flag(mut self, flag: &str) -> Self {
@@ -122,6 +116,13 @@ impl Builder {
     #[must_use]
     pub fn agent_flag(mut self, flag: &str) -> Self {
         self.agent_flags.extend(flag.split_whitespace().map(str::to_owned));
+        self
+    }
+
+    /// How long it may be in use; beyond it the process is ended, because something hangs.
+    #[must_use]
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
         self
     }
 
@@ -140,7 +141,7 @@ impl Builder {
 
     /// Everything but the processes.
     async fn prepare(&self, turn: tokio::sync::MutexGuard<'static, ()>) -> Result<Fleet> {
-        let slot = Slot::take()?;
+        let slot = Slot::take_for(self.limit)?;
         let dir = slot.dir().to_owned();
         let identity = init(&dir)?;
         let hosts = if self.on_hosts { Some(Hosts::start(&slot, &self.engines()).await?) } else { None };
@@ -160,7 +161,8 @@ impl Builder {
             fleet.controllers.push(self.controller_seat(number, &addresses, &fleet.dir)?);
         }
         for number in 0..self.agents_in_all() {
-            let agent = self.agent(number, &addresses, &fleet)?;
+            // Of spares, agents have to hear.
+            let agent = self.agent(number, &addresses[..self.controllers], &fleet)?;
             fleet.agents.push(agent);
         }
         Ok(fleet)
@@ -238,9 +240,7 @@ impl Builder {
         // The same on every machine, whatever it has: tests count on what fits.
         arguments.extend(["--cpu-units", "4096", "--memory-mib", "4096"].map(str::to_owned));
         // The test images come from no registry, and a host without a way out would wait for one.
-        if !self.pulling {
-            arguments.extend(["--image-pull-behavior", "prefer-cached"].map(str::to_owned));
-        }
+        arguments.extend(["--image-pull-behavior", "prefer-cached"].map(str::to_owned));
         // How full this machine is says nothing about Berth.
         arguments.extend(["--disk-pressure-percent", "100"].map(str::to_owned));
         if self.simulated {

@@ -7,7 +7,7 @@ use berth_proto::ecs::v1 as pb;
 use super::super::time;
 
 /// Why it was placed where it is.
-pub(super) fn decision(decision: &Decision) -> pb::PlacementDecision {
+pub(crate) fn decision(decision: &Decision) -> pb::PlacementDecision {
     let filter = |(reason, instances): &(String, u32)| pb::PlacementFilter {
         reason: Some(reason.clone()),
         instances: Some(count(*instances)),
