@@ -5,11 +5,12 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use berth_controller::aws::json::{Times, read, write};
 use berth_controller::aws::schema::Schema;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 /// How long each figure is measured.
 const RUN: Duration = Duration::from_secs(2);

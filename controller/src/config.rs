@@ -67,6 +67,9 @@ pub struct Args {
     /// How long stopped tasks and their last log lines stay describable [default: 7d].
     #[arg(long, value_name = "DURATION")]
     stopped_task_retention: Option<NonZeroDuration>,
+    /// Authorities in PEM that may vouch for the https URLs of webhooks, beside those that this system trusts.
+    #[arg(long, value_name = "FILE")]
+    webhook_ca: Option<PathBuf>,
     /// Entries of the log between two snapshots [default: 20000].
     #[arg(long, value_name = "COUNT")]
     snapshot_entries: Option<u64>,
@@ -127,6 +130,8 @@ pub struct Config {
     pub rebalance_after: NonZeroDuration,
     /// See [`Policy::retention`].
     pub stopped_task_retention: NonZeroDuration,
+    /// Authorities that may vouch for webhooks.
+    pub webhook_ca: Option<PathBuf>,
     /// Entries of the log between two snapshots.
     pub snapshot_entries: u64,
     /// Mebibytes of the log between two snapshots, should they come first.
@@ -182,6 +187,7 @@ impl Default for Config {
             task_healthy_after: NonZeroDuration::from_secs(5),
             rebalance_after: NonZeroDuration::from_secs(15),
             stopped_task_retention: NonZeroDuration::from_secs(7 * 24 * 3600),
+            webhook_ca: None,
             snapshot_entries: 20_000,
             snapshot_mib: LOG_MIB_BEFORE_SNAPSHOT,
             log: "info,openraft=warn".into(),
@@ -301,6 +307,7 @@ impl Args {
             task_healthy_after: self.task_healthy_after.unwrap_or(file.task_healthy_after),
             rebalance_after: self.rebalance_after.unwrap_or(file.rebalance_after),
             stopped_task_retention: self.stopped_task_retention.unwrap_or(file.stopped_task_retention),
+            webhook_ca: self.webhook_ca.or(file.webhook_ca),
             snapshot_entries: self.snapshot_entries.unwrap_or(file.snapshot_entries),
             snapshot_mib: self.snapshot_mib.unwrap_or(file.snapshot_mib),
             log: self.log.unwrap_or(file.log),

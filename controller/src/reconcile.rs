@@ -28,6 +28,9 @@ use crate::proposer::{ProposeError, Proposer};
 /// How often every service is looked at although nothing woke it: a net under the wake-ups, not their replacement.
 const SERVICE_RESYNC: Duration = Duration::from_secs(30);
 
+/// How often queues are looked at although nothing woke them.
+const QUEUE_RESYNC: Duration = Duration::from_secs(30);
+
 /// How often drains are looked at although nothing woke them.
 const DRAIN_RESYNC: Duration = Duration::from_secs(30);
 
@@ -81,6 +84,7 @@ struct Everything;
 #[derive(Clone, Debug)]
 pub struct Reconcilers {
     services: Handle<At<ServiceKey>>,
+    queues: Handle<At<ClusterName>>,
     instances: Handle<At<Everything>>,
     drains: Handle<At<Everything>>,
     rebalance: Handle<At<ClusterName>>,
@@ -94,6 +98,7 @@ impl Reconcilers {
     pub fn start(context: &Context, shutdown: &Shutdown) -> Self {
         Self {
             services: row("service", SERVICE_RESYNC, live_services, context, plan_service).start(shutdown),
+            queues: row("queue", QUEUE_RESYNC, queues, context, plan_queue).start(shutdown),
             instances: row("instance", INSTANCE_RESYNC, once, context, plan_instances).start(shutdown),
             drains: row("drain", DRAIN_RESYNC, once, context, plan_drains).start(shutdown),
             rebalance: row("rebalance", REBALANCE_RESYNC, clusters, context, plan_rebalance).start(shutdown),
@@ -109,12 +114,19 @@ impl Reconcilers {
                 Change::Service(key) | Change::Task { service: Some(key), .. } => {
                     self.services.poke(At { region: region.clone(), key: key.clone() })
                 }
-                Change::Instance { cluster, offers_more: true, .. } => self.wake_unsettled(&view, cluster),
+                Change::Instance { cluster, offers_more: true, .. } => {
+                    self.wake_unsettled(&view, cluster);
+                    self.wake_queue(&view, cluster);
+                }
+                Change::Task { id, service: None, .. } => {
+                    if let Some(task) = view.task(*id).filter(|task| task.scheduling.queue.is_some()) {
+                        self.wake_queue(&view, &task.cluster);
+                    }
+                }
                 Change::Instance { id, offers_more: false, .. } if is_draining(&view, *id) => {
                     self.drains.poke(At { region: region.clone(), key: Everything })
                 }
-                Change::Task { service: None, .. }
-                | Change::Instance { offers_more: false, .. }
+                Change::Instance { offers_more: false, .. }
                 | Change::Cluster(_)
                 | Change::TaskDefinition(_)
                 | Change::Manifest(_)
@@ -127,6 +139,7 @@ impl Reconcilers {
     /// Changes were missed: everything is looked at.
     pub fn wake_all(&self) {
         self.services.poke_all();
+        self.queues.poke_all();
         self.instances.poke_all();
         self.drains.poke_all();
         self.rebalance.poke_all();
@@ -136,11 +149,18 @@ impl Reconcilers {
     pub fn statuses(&self) -> Vec<watch::Receiver<Status>> {
         vec![
             self.services.status(),
+            self.queues.status(),
             self.instances.status(),
             self.drains.status(),
             self.rebalance.status(),
             self.reaper.status(),
         ]
+    }
+
+    fn wake_queue(&self, view: &State, cluster: &ClusterName) {
+        if view.queued_in(cluster).next().is_some() {
+            self.queues.poke(At { region: view.region().cloned(), key: cluster.clone() });
+        }
     }
 
     /// Room appeared in a cluster: services that wait for some look again.
@@ -173,6 +193,10 @@ fn live_services(view: &State) -> Vec<ServiceKey> {
 
 fn clusters(view: &State) -> Vec<ClusterName> {
     view.clusters().map(|cluster| cluster.name.clone()).collect()
+}
+
+fn queues(view: &State) -> Vec<ClusterName> {
+    view.queues().cloned().collect()
 }
 
 fn once(_: &State) -> Vec<Everything> {
@@ -209,6 +233,11 @@ fn row<K: berth_process::reconcile::Key>(
 fn plan_service(context: &Context, view: &State, key: &ServiceKey, now: Timestamp) -> Plan {
     let mut ids = Ids::from_seed(context.entropy.u128());
     plan::service::plan(view, key, now, &context.policy, &mut ids)
+}
+
+fn plan_queue(context: &Context, view: &State, cluster: &ClusterName, now: Timestamp) -> Plan {
+    let mut ids = Ids::from_seed(context.entropy.u128());
+    plan::queue::plan(view, cluster, now, &mut ids)
 }
 
 fn plan_instances(context: &Context, view: &State, _: &Everything, now: Timestamp) -> Plan {

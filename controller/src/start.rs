@@ -15,7 +15,7 @@ use berth_model::validate::{Admission, cluster};
 use berth_process::clock::Clock;
 use berth_process::entropy::Entropy;
 use berth_process::identity::{self, ClusterIdentity};
-use berth_process::net::{self, Connector, Listen, Protocol};
+use berth_process::net::{self, Connector, Listen, Protocol, Web};
 use berth_process::ops::{self, Readiness};
 use berth_process::shutdown::{OnError, Shutdown};
 use berth_process::tls;
@@ -105,6 +105,15 @@ pub enum Error {
     /// The identity has no usable sealing key.
     #[error("cannot use the sealing key of the identity file")]
     SealingKey(#[from] NotASealingKey),
+    /// The authorities of webhooks cannot be read.
+    #[error("cannot trust the authorities in {path}, which --webhook-ca names")]
+    WebhookCa {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// The ready file cannot be written.
     #[error("cannot write {path}")]
     ReadyFile {
@@ -187,6 +196,13 @@ async fn end_within(time: Duration, scope: &Shutdown) {
     }
 }
 
+/// How webhooks are asked.
+fn web(ca: Option<&Path>) -> Result<Web, Error> {
+    let failed = |source| Error::WebhookCa { path: ca.map(Path::to_owned).unwrap_or_default(), source };
+    let extra = ca.map(std::fs::read_to_string).transpose().map_err(failed)?;
+    Web::new(extra.as_deref()).map_err(|error| failed(error.into()))
+}
+
 /// The parts of a controller around its consensus.
 struct Assembled {
     routes: Routes,
@@ -194,6 +210,7 @@ struct Assembled {
     sessions: Sessions,
     leases: Leases,
     context: Context,
+    web: Web,
     current: leader::Current,
     usage: Usage,
 }
@@ -249,7 +266,8 @@ impl Assembled {
                 (silent.silent(view, VOUCHED_WINDOW), silent.returned(view, VOUCHED_WINDOW))
             }),
         };
-        Ok(Self { routes, aws, sessions, leases, context, current, usage: api.usage() })
+        let web = web(config.webhook_ca.as_deref())?;
+        Ok(Self { routes, aws, sessions, leases, context, web, current, usage: api.usage() })
     }
 
     /// Starts what only makes sense for a controller that takes part.
@@ -266,7 +284,8 @@ impl Assembled {
         until("key use", Box::pin(note_key_use(self.usage, self.context.proposer.clone())));
         let leases = self.leases;
         let begin = move || leases.reset();
-        let lead = leader::run(consensus.clone(), self.context, begin, self.current, shutdown.clone());
+        let lead =
+            leader::run(consensus.clone(), self.context, begin, self.web, self.current, shutdown.clone());
         until("leader", Box::pin(lead));
     }
 }

@@ -19,6 +19,7 @@ mod cluster;
 mod container_instance;
 mod forget;
 mod key;
+mod queue;
 mod region;
 mod report;
 mod rollout;
@@ -119,6 +120,8 @@ impl Context<'_> {
             Command::DeleteAccessKey(id) => key::delete(self, id),
             Command::NoteKeyUse(uses) => key::note_use(self, uses),
             Command::InRegion(_) => Err(Rejection::Malformed("a region has no regions".into())),
+            Command::QueueTasks(queue) => queue::queue(self, queue),
+            Command::PlaceTasks(place) => queue::place(self, place),
         }
     }
 

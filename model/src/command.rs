@@ -26,8 +26,10 @@ use crate::task_definition::{Tag, TaskDefinition};
 use crate::time::Timestamp;
 use crate::wire::Wire;
 
+mod queue;
 mod rollout;
 
+pub use queue::{PlaceTasks, Placing, QueueTasks};
 pub use rollout::{
     ChangeTaskSets, ContinueServiceDeployment, RecordHook, RollBackService, RolloutStep,
     StopServiceDeployment, TaskSetChange,
@@ -132,6 +134,10 @@ pub enum Command {
     DeleteAccessKey(String),
     /// Records when access keys were last used. From whoever saw it.
     NoteKeyUse(Vec<(String, Timestamp)>),
+    /// Adds tasks that wait for a place.
+    QueueTasks(QueueTasks),
+    /// Gives tasks that waited their instances. From the queue planner.
+    PlaceTasks(PlaceTasks),
     /// Anything above, in another region than the deployment's own. A kind of its own, so that a build which knows
     /// nothing of regions stops instead of doing it here.
     InRegion(InRegion),

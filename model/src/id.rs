@@ -137,6 +137,13 @@ hex_id! {
     InstanceId, "a container instance id of 32 hexadecimal digits"
 }
 
+// === impl InstanceId ===
+
+impl InstanceId {
+    /// Where a task is that waits for a place, or never got one.
+    pub const NOWHERE: Self = Self(0);
+}
+
 /// MessagePack has no 128-bit integers: ids are stored as 16 big-endian bytes.
 mod hex_bytes {
     use serde::{Deserializer, Serializer, de};

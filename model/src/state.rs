@@ -112,6 +112,8 @@ pub(crate) struct Index {
     pub(crate) standalone_by_cluster: OrdMap<ClusterName, OrdSet<TaskId>>,
     /// The same tasks by the group that spread and `distinctInstance` count.
     pub(crate) standalone_by_group: OrdMap<(ClusterName, Arc<str>), OrdSet<TaskId>>,
+    /// Tasks that wait for a place.
+    pub(crate) queued_by_cluster: OrdMap<ClusterName, OrdSet<TaskId>>,
     pub(crate) instances_by_cluster: OrdMap<ClusterName, OrdSet<InstanceId>>,
     /// Tasks that were started in the place of others.
     pub(crate) moved_by_cluster: OrdMap<ClusterName, OrdSet<TaskId>>,
@@ -295,6 +297,17 @@ impl State {
         ids.into_iter().flatten().filter_map(|id| self.tasks.get(id))
     }
 
+    /// The tasks of a cluster that wait for a place, by id.
+    pub fn queued_in(&self, cluster: &ClusterName) -> impl Iterator<Item = &Arc<Task>> {
+        let ids = self.index.queued_by_cluster.get(cluster);
+        ids.into_iter().flatten().filter_map(|id| self.tasks.get(id))
+    }
+
+    /// The clusters in which tasks wait for a place.
+    pub fn queues(&self) -> impl Iterator<Item = &ClusterName> {
+        self.index.queued_by_cluster.keys()
+    }
+
     /// The tasks of a cluster that were started in the place of others, stopped ones included, by id.
     pub fn moved_in(&self, cluster: &ClusterName) -> impl Iterator<Item = &TaskId> {
         self.index.moved_by_cluster.get(cluster).into_iter().flatten()
@@ -411,7 +424,12 @@ impl Index {
                 self.standalone_by_group.entry(group).or_default().insert(id);
             }
         }
-        self.tasks_by_instance.entry(task.instance).or_default().insert(id);
+        if task.is_placed() {
+            self.tasks_by_instance.entry(task.instance).or_default().insert(id);
+        }
+        if task.is_queued() {
+            self.queued_by_cluster.entry(task.cluster.clone()).or_default().insert(id);
+        }
         if task.scheduling.replaces.is_some() {
             self.moved_by_cluster.entry(task.cluster.clone()).or_default().insert(id);
         }
@@ -429,9 +447,15 @@ impl Index {
             }
         }
         remove_from(&mut self.tasks_by_instance, &task.instance, id);
+        self.leave_queue(task);
         if task.scheduling.replaces.is_some() {
             remove_from(&mut self.moved_by_cluster, &task.cluster, id);
         }
+    }
+
+    /// The task waits no more, if it ever did.
+    pub(crate) fn leave_queue(&mut self, task: &Task) {
+        remove_from(&mut self.queued_by_cluster, &task.cluster, &task.id);
     }
 }
 

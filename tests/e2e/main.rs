@@ -13,6 +13,7 @@ mod hooks;
 mod hosts;
 mod images;
 mod placement;
+mod queue;
 mod rollback;
 mod scheduling;
 mod task_sets;

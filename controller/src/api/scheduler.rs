@@ -3,6 +3,7 @@
 use berth_model::id::{ClusterName, Ids, InstanceId, ServiceKey};
 use berth_model::plan::rebalance::{Proposal, Scope, commands, propose};
 use berth_model::state::State;
+use berth_model::time::Timestamp;
 use berth_model::validate::scheduler as validate;
 use berth_proto::scheduler::v1 as pb;
 use berth_proto::scheduler::v1::scheduler_server::Scheduler;
@@ -28,6 +29,7 @@ impl Scheduler for Handlers {
         &self,
         request: Request<pb::DrainInstancesRequest>,
     ) -> Answer<pb::DrainInstancesResponse> {
+        let now = self.shared().now();
         self.decide(
             request,
             |request, view, admission| {
@@ -36,7 +38,7 @@ impl Scheduler for Handlers {
             },
             |done| {
                 let (ids, failures) = done.subject;
-                Ok(pb::DrainInstancesResponse { drains: drains(&ids, &done.view), failures })
+                Ok(pb::DrainInstancesResponse { drains: drains(&ids, &done.view, now), failures })
             },
         )
         .await
@@ -46,9 +48,10 @@ impl Scheduler for Handlers {
         &self,
         request: Request<pb::DescribeDrainsRequest>,
     ) -> Answer<pb::DescribeDrainsResponse> {
+        let now = self.shared().now();
         self.read(request, |request, view| {
             let found = validate::describe_drains(request, view)?;
-            Ok(pb::DescribeDrainsResponse { drains: drains(&found.ids, view), failures: found.failures })
+            Ok(pb::DescribeDrainsResponse { drains: drains(&found.ids, view, now), failures: found.failures })
         })
         .await
     }
@@ -80,7 +83,7 @@ impl Handlers {
     }
 }
 
-fn drains(ids: &[InstanceId], view: &State) -> Vec<pb::Drain> {
+fn drains(ids: &[InstanceId], view: &State, now: Timestamp) -> Vec<pb::Drain> {
     let found = ids.iter().filter_map(|id| view.instance(*id));
-    found.map(|instance| render::drain(instance, view)).collect()
+    found.map(|instance| render::drain(instance, view, now)).collect()
 }

@@ -105,7 +105,12 @@ fn check_task(state: &State, task: &Task, violations: &mut Vec<Violation>) {
     if !task.is_stopped() && state.task_definition(&task.definition).is_none() {
         violations.push(format!("{id} runs {}, which is gone", task.definition));
     }
-    if !task.is_stopped() && state.instance(task.instance).is_none() {
+    if task.is_queued() {
+        if task.scheduling.queue.is_none() || !task.held.is_nothing() {
+            violations
+                .push(format!("{id} waits for a place that nobody asked for, or holds {:?}", task.held));
+        }
+    } else if !task.is_stopped() && state.instance(task.instance).is_none() {
         violations.push(format!("{id} runs on {}, which is gone", task.instance));
     }
 }

@@ -18,6 +18,7 @@ pub(super) use start::with_placement;
 pub use start::{Start, run, start};
 
 mod overrides;
+mod queue;
 mod start;
 mod template;
 mod token;
