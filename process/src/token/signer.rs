@@ -44,7 +44,7 @@ impl Signer {
     /// The same for requests in a region. A name that cannot be one is one that nobody serves.
     #[must_use]
     pub fn in_region(self, region: Option<&str>) -> Self {
-        let region = region.map(|name| name.parse().unwrap_or(MetadataValue::from_static("?")));
+        let region = region.map(|name| name.parse().unwrap_or_else(|_| MetadataValue::from_static("?")));
         Self { region, ..self }
     }
 
