@@ -1,5 +1,5 @@
 //! The SDK for Rust as anybody sets it up, but for its connection: the endpoint of a test has no TLS, and the SDK's own
-//! connectors bring two TLS stacks to the build.
+//! connectors bring one, or change the features of what the rest is built with.
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::config::{BehaviorVersion, Config, Credentials, Region, SharedHttpClient};
