@@ -76,7 +76,7 @@ async fn wake(feed: Feed, reconcilers: Reconcilers, epoch: Shutdown) -> Result<(
             () = epoch.token().cancelled() => return Ok(()),
             // Cancel-safe: an event that was not returned stays in the ring.
             event = changes.next() => match event {
-                Ok(Event::Changed(changes)) => reconcilers.wake(&feed.view(), &changes.changes),
+                Ok(Event::Changed(changes)) => reconcilers.wake(&feed.view(), &changes),
                 Ok(Event::Missed { .. }) => reconcilers.wake_all(),
                 Err(Ended) => return Ok(()),
             }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use berth_model::change::Change;
 use berth_model::command::{Command, Outcome as Applied};
 use berth_model::container_instance::InstanceStatus;
-use berth_model::id::{ClusterName, Ids, InstanceId, ServiceKey};
+use berth_model::id::{ClusterName, Ids, InstanceId, Region, ServiceKey};
 use berth_model::plan::{self, Plan, Policy};
 use berth_model::service::ServiceStatus;
 use berth_model::state::{State, View};
@@ -22,6 +22,7 @@ use berth_process::shutdown::Shutdown;
 use futures::future::join_all;
 use tokio::sync::watch;
 
+use crate::feed::Changes;
 use crate::proposer::{ProposeError, Proposer};
 
 /// How often every service is looked at although nothing woke it: a net under the wake-ups, not their replacement.
@@ -46,7 +47,8 @@ const REAPER_RESYNC: Duration = Duration::from_secs(60);
 /// How soon to look again after a proposal that did not get through.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// For each instance that counts as connected: how long nobody vouched for it; and those lost that are heard again.
+/// For each instance of a region that counts as connected: how long nobody vouched for it; and those lost that are heard
+/// again.
 pub type Liveness = Arc<dyn Fn(&State) -> (BTreeMap<InstanceId, Duration>, Vec<InstanceId>) + Send + Sync>;
 
 /// What every round needs.
@@ -66,19 +68,27 @@ pub struct Context {
     pub liveness: Liveness,
 }
 
-/// The one key of a reconciler that looks at everything in each round.
+/// A key, and in which region it is: a planner sees one region.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct At<K> {
+    /// `None` is the deployment's own.
+    region: Option<Region>,
+    key: K,
+}
+
+/// The one key of a reconciler that looks at everything of a region in each round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Everything;
 
 /// The reconcilers of one leader, running.
 #[derive(Clone, Debug)]
 pub struct Reconcilers {
-    services: Handle<ServiceKey>,
-    queues: Handle<ClusterName>,
-    instances: Handle<Everything>,
-    drains: Handle<Everything>,
-    rebalance: Handle<ClusterName>,
-    reaper: Handle<Everything>,
+    services: Handle<At<ServiceKey>>,
+    queues: Handle<At<ClusterName>>,
+    instances: Handle<At<Everything>>,
+    drains: Handle<At<Everything>>,
+    rebalance: Handle<At<ClusterName>>,
+    reaper: Handle<At<Everything>>,
 }
 
 // === impl Reconcilers ===
@@ -86,13 +96,6 @@ pub struct Reconcilers {
 impl Reconcilers {
     /// Starts one row for each planner in the scope of `shutdown`.
     pub fn start(context: &Context, shutdown: &Shutdown) -> Self {
-        let view = Arc::clone(&context.view);
-        let live_services = move || live_services(&view());
-        let once = || vec![Everything];
-        let view = Arc::clone(&context.view);
-        let clusters = move || view().clusters().map(|cluster| cluster.name.clone()).collect();
-        let view = Arc::clone(&context.view);
-        let queues = move || view().queues().cloned().collect();
         Self {
             services: row("service", SERVICE_RESYNC, live_services, context, plan_service).start(shutdown),
             queues: row("queue", QUEUE_RESYNC, queues, context, plan_queue).start(shutdown),
@@ -104,23 +107,24 @@ impl Reconcilers {
     }
 
     /// Wakes whoever may have something to do after these changes.
-    pub fn wake(&self, view: &State, changes: &[Change]) {
-        for change in changes {
+    pub fn wake(&self, view: &View, changes: &Changes) {
+        let (region, view) = (&changes.region, view.in_region(changes.region.as_ref()));
+        for change in changes.changes.iter() {
             match change {
                 Change::Service(key) | Change::Task { service: Some(key), .. } => {
-                    self.services.poke(key.clone())
+                    self.services.poke(At { region: region.clone(), key: key.clone() })
                 }
                 Change::Instance { cluster, offers_more: true, .. } => {
-                    self.wake_unsettled(view, cluster);
-                    self.wake_queue(view, cluster);
+                    self.wake_unsettled(&view, cluster);
+                    self.wake_queue(&view, cluster);
                 }
                 Change::Task { id, service: None, .. } => {
                     if let Some(task) = view.task(*id).filter(|task| task.scheduling.queue.is_some()) {
-                        self.wake_queue(view, &task.cluster);
+                        self.wake_queue(&view, &task.cluster);
                     }
                 }
-                Change::Instance { id, offers_more: false, .. } if is_draining(view, *id) => {
-                    self.drains.poke(Everything)
+                Change::Instance { id, offers_more: false, .. } if is_draining(&view, *id) => {
+                    self.drains.poke(At { region: region.clone(), key: Everything })
                 }
                 Change::Instance { offers_more: false, .. }
                 | Change::Cluster(_)
@@ -155,7 +159,7 @@ impl Reconcilers {
 
     fn wake_queue(&self, view: &State, cluster: &ClusterName) {
         if view.queued_in(cluster).next().is_some() {
-            self.queues.poke(cluster.clone());
+            self.queues.poke(At { region: view.region().cloned(), key: cluster.clone() });
         }
     }
 
@@ -163,7 +167,16 @@ impl Reconcilers {
     fn wake_unsettled(&self, view: &State, cluster: &ClusterName) {
         for service in view.services_in(cluster).filter(|service| is_live(service.status) && !service.steady)
         {
-            self.services.poke(service.key.clone());
+            self.services.poke(At { region: view.region().cloned(), key: service.key.clone() });
+        }
+    }
+}
+
+impl<K: std::fmt::Display> std::fmt::Display for At<K> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.region {
+            None => self.key.fmt(formatter),
+            Some(region) => write!(formatter, "{region}: {}", self.key),
         }
     }
 }
@@ -176,6 +189,18 @@ impl std::fmt::Display for Everything {
 
 fn live_services(view: &State) -> Vec<ServiceKey> {
     view.services().filter(|service| is_live(service.status)).map(|service| service.key.clone()).collect()
+}
+
+fn clusters(view: &State) -> Vec<ClusterName> {
+    view.clusters().map(|cluster| cluster.name.clone()).collect()
+}
+
+fn queues(view: &State) -> Vec<ClusterName> {
+    view.queues().cloned().collect()
+}
+
+fn once(_: &State) -> Vec<Everything> {
+    vec![Everything]
 }
 
 fn is_draining(view: &State, id: InstanceId) -> bool {
@@ -192,11 +217,16 @@ fn is_live(status: ServiceStatus) -> bool {
 fn row<K: berth_process::reconcile::Key>(
     name: &'static str,
     resync: Duration,
-    keys: impl Fn() -> Vec<K> + Send + Sync + 'static,
+    keys: fn(&State) -> Vec<K>,
     context: &Context,
     plan: fn(&Context, &State, &K, Timestamp) -> Plan,
-) -> Row<K> {
-    let context = context.clone();
+) -> Row<At<K>> {
+    let (context, view) = (context.clone(), Arc::clone(&context.view));
+    let of_region = move |state: &State| {
+        let region = state.region().cloned();
+        keys(state).into_iter().map(move |key| At { region: region.clone(), key })
+    };
+    let keys = move || view().every_region().flat_map(&of_region).collect();
     Row::new(name, resync, keys, move |key| round(context.clone(), key, plan))
 }
 
@@ -234,11 +264,12 @@ fn plan_reaper(context: &Context, view: &State, _: &Everything, now: Timestamp) 
 /// One round of one key.
 async fn round<K: berth_process::reconcile::Key>(
     context: Context,
-    key: K,
+    key: At<K>,
     plan: fn(&Context, &State, &K, Timestamp) -> Plan,
 ) -> Outcome {
     let now = Timestamp::from_unix_ms(context.clock.unix_ms());
-    let plan = plan(&context, &(context.view)(), &key, now);
+    let view = (context.view)().in_region(key.region.as_ref());
+    let plan = plan(&context, &view, &key.key, now);
     let next_wake = plan.next_wake.map(|at| at.since(now));
     let reason = plan.notes.join("; ");
     if plan.commands.is_empty() {
@@ -246,7 +277,9 @@ async fn round<K: berth_process::reconcile::Key>(
     }
     let commands = plan.commands.len();
     tracing::debug!(%key, commands, reason, "a plan has commands");
-    match carry_out(&context.proposer, plan.commands).await {
+    let planned = plan.commands.into_iter().map(|command| view.addressed(command)).collect();
+    drop(view);
+    match carry_out(&context.proposer, planned).await {
         Carried::Applied => Outcome { next_wake: None, ..Outcome::acted(commands, reason) },
         Carried::Unchanged => Outcome { next_wake, quiescent: true, commands, reason },
         Carried::Failed(error) => Outcome::acted(commands, error).wake_in(RETRY),

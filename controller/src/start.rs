@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_model::arn::Scope;
-use berth_model::cluster::{Cluster, ClusterStatus};
 use berth_model::command::{Bootstrap, Command};
-use berth_model::id::ClusterName;
+use berth_model::id::Ids;
 use berth_model::key::{AccessKey, KeyStatus, Role};
 use berth_model::state::View;
 use berth_model::time::Timestamp;
+use berth_model::validate::{Admission, cluster};
 use berth_process::clock::Clock;
 use berth_process::entropy::Entropy;
 use berth_process::identity::{self, ClusterIdentity};
@@ -20,6 +20,7 @@ use berth_process::ops::{self, Readiness};
 use berth_process::shutdown::{OnError, Shutdown};
 use berth_process::tls;
 use berth_proto::agent::v1::agents_server::AgentsServer;
+use berth_proto::ecs::v1::CreateClusterRequest;
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 use tonic::service::Routes;
@@ -27,7 +28,7 @@ use tonic::service::Routes;
 use crate::api::auth::{NotASealingKey, SealingKey};
 use crate::api::usage::Usage;
 use crate::api::{self, Api};
-use crate::aws::{Endpoint, Regions};
+use crate::aws::Endpoint;
 use crate::config::Config;
 use crate::proposer::{ProposeError, Proposer};
 use crate::raft::consensus::{ReadError, Setup, StartError};
@@ -35,6 +36,7 @@ use crate::raft::membership::MembershipError;
 use crate::raft::service::PeerService;
 use crate::raft::{Consensus, Storage};
 use crate::reconcile::Context;
+use crate::region::Regions;
 use crate::session::Sessions;
 use crate::session::leases::Leases;
 use crate::wiring::{LogStreams, Members, PeerDoor, Reconciling, Store};
@@ -240,14 +242,14 @@ impl Assembled {
             entropy: entropy.clone(),
             policy: config.policy(),
             calls_per_key: config.calls_per_key,
+            regions: Regions::new(&identity.region, &config.regions),
         };
         let api = Api::new(parts, identity, registry)?;
         let door = PeerDoor { sessions: sessions.clone(), leases: leases.clone(), reconciling };
         let others = Routes::new(PeerService::server(consensus.clone(), Arc::new(door)))
             .add_service(AgentsServer::new(sessions.clone()));
         let routes = api.routes(others)?;
-        let regions = Regions::new(&identity.region, &config.aws_regions);
-        let aws = Endpoint::new(&api, routes.clone(), regions, clock.clone(), entropy.clone()).into_routes();
+        let aws = Endpoint::new(&api, routes.clone(), clock.clone(), entropy.clone()).into_routes();
         metrics::register(registry, &sessions, consensus.feed());
         let (feed, silent) = (consensus.feed().clone(), leases.clone());
         let context = Context {
@@ -257,6 +259,10 @@ impl Assembled {
             entropy,
             policy: config.policy(),
             liveness: Arc::new(move |view| {
+                // The state of the deployment's own region has the others in it.
+                if view.region().is_none() {
+                    silent.forget_unknown(view);
+                }
                 (silent.silent(view, VOUCHED_WINDOW), silent.returned(view, VOUCHED_WINDOW))
             }),
         };
@@ -354,18 +360,19 @@ async fn be_born(
 ) -> Result<(), Error> {
     let now = Timestamp::from_unix_ms(clock.unix_ms());
     let bootstrap = bootstrap(identity, now, entropy)?;
-    let default = Cluster {
-        name: ClusterName::new("default"),
-        status: ClusterStatus::Active,
-        created_at: now,
-        spec: berth_model::wire::Wire::default(),
-    };
     let proposer = consensus.proposer();
-    if view.cluster(&default.name).is_none() {
-        proposer.propose(Command::CreateCluster(default)).await.map_err(Error::Birth)?;
+    if let Some(create) = default_cluster(view, now) {
+        proposer.propose(create).await.map_err(Error::Birth)?;
     }
     proposer.propose(Command::Bootstrap(bootstrap)).await.map_err(Error::Birth)?;
     Ok(())
+}
+
+/// Makes the cluster that is meant when none is named, as anybody's call would.
+fn default_cluster(view: &View, now: Timestamp) -> Option<Command> {
+    let admission = Admission { now, ids: Ids::from_seed(0), principal: String::new(), traceparent: None };
+    let (name, create) = cluster::create(&CreateClusterRequest::default(), view, &admission).ok()?;
+    view.cluster(&name).is_none().then_some(create)
 }
 
 fn bootstrap(identity: &ClusterIdentity, now: Timestamp, entropy: &Entropy) -> Result<Bootstrap, Error> {

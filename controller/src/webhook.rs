@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use berth_model::command::{Command, RecordHook};
-use berth_model::id::{HookId, ServiceDeploymentId, ServiceKey};
+use berth_model::id::{HookId, Region, ServiceDeploymentId, ServiceKey};
 use berth_model::service::rollout::HookStatus;
 use berth_model::service::settings::HookTarget;
 use berth_model::state::State;
@@ -39,6 +39,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// A hook that waits for the answer of a URL.
 #[derive(Clone, Debug, PartialEq)]
 struct Question {
+    region: Option<Region>,
     key: ServiceKey,
     deployment: ServiceDeploymentId,
     hook: HookId,
@@ -92,7 +93,7 @@ pub(crate) async fn run(
 
 /// Asks what is due, all at once, and then lets some time go by.
 async fn round(view: &State, proposer: &Proposer, web: &Web, due: &mut BTreeMap<HookId, Instant>) {
-    let mut questions = questions(view);
+    let mut questions: Vec<Question> = view.every_region().flat_map(questions).collect();
     due.retain(|hook, _| questions.iter().any(|question| question.hook == *hook));
     let now = Instant::now();
     questions.retain(|question| due.get(&question.hook).is_none_or(|at| *at <= now));
@@ -117,7 +118,7 @@ async fn attend(question: &Question, proposer: &Proposer, web: &Web) -> Duration
     };
     let (key, id, hook) = (question.key.clone(), question.deployment, question.hook);
     let record = Command::RecordHook(RecordHook { key, id, hook, status, reason });
-    match proposer.propose(record).await {
+    match proposer.propose(record.in_region(question.region.as_ref())).await {
         Ok(_) => CALL_BACK,
         Err(error) => {
             tracing::info!(%error, "the answer of a webhook was not recorded; asking again");
@@ -126,7 +127,7 @@ async fn attend(question: &Question, proposer: &Proposer, web: &Web) -> Duration
     }
 }
 
-/// Every hook of a URL that is under way.
+/// Every hook of a URL that is under way in a region.
 fn questions(view: &State) -> Vec<Question> {
     let mut questions = Vec::new();
     for service in view.services() {
@@ -144,8 +145,8 @@ fn questions(view: &State) -> Vec<Question> {
                 "hookId": run.id.to_string(),
                 "hookDetails": hook.details.as_ref().map(|details| value(details)),
             });
-            let (key, url) = (service.key.clone(), url.clone());
-            questions.push(Question { key, deployment: deployment.id, hook: run.id, url, body });
+            let (region, key, url) = (view.region().cloned(), service.key.clone(), url.clone());
+            questions.push(Question { region, key, deployment: deployment.id, hook: run.id, url, body });
         }
     }
     questions

@@ -67,6 +67,10 @@ macro_rules! name_type {
 }
 
 name_type! {
+    /// A region: what is made in one is not seen in another.
+    Region
+}
+name_type! {
     /// Name of a cluster.
     ClusterName
 }

@@ -90,6 +90,9 @@ pub const TASKS_PER_SERVICE: u32 = 5_000;
 /// Services of one cluster; one more is refused. Source: ECS quotas.
 pub const SERVICES_PER_CLUSTER: usize = 5_000;
 
+/// Regions beside the deployment's own that something is in; one more is refused. AWS has fewer than half as many.
+pub const REGIONS: usize = 100;
+
 /// Clusters; one more is refused. Source: ECS quotas.
 pub const CLUSTERS: usize = 10_000;
 

@@ -14,7 +14,7 @@ use crate::capacity_provider::CapacityProvider;
 use crate::cluster::{Cluster, ClusterStatus};
 use crate::container_instance::ContainerInstance;
 use crate::id::{
-    ClusterName, Family, InstanceId, Revision, ServiceKey, ServiceName, TaskDefinitionKey, TaskId,
+    ClusterName, Family, InstanceId, Region, Revision, ServiceKey, ServiceName, TaskDefinitionKey, TaskId,
 };
 use crate::key::AccessKey;
 use crate::service::{Service, ServiceStatus};
@@ -23,12 +23,17 @@ use crate::task_definition::TaskDefinition;
 use crate::time::Timestamp;
 
 pub mod invariant;
+mod listing;
+mod region;
+mod share;
 pub mod snapshot;
+
+pub use listing::TaskSet;
 
 /// The state as it was after some revision; it never changes.
 pub type View = Arc<State>;
 
-/// The state of everything.
+/// The state of everything: of the deployment's own region, and within it that of every other one ([`region`]).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// Index of the last log entry in it.
@@ -55,6 +60,12 @@ pub struct State {
     /// When INACTIVE things became so, for the reaper.
     pub(crate) ended_at: OrdMap<Ended, Timestamp>,
     pub(crate) history: Vector<HistoryEntry>,
+    /// Which region this is, unless it is the deployment's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) region: Option<Region>,
+    /// The other regions. Only the deployment's own has any.
+    #[serde(default, skip_serializing_if = "OrdMap::is_empty")]
+    pub(crate) regions: OrdMap<Region, Arc<State>>,
     /// Rebuilt from the tables after a snapshot is read.
     #[serde(skip)]
     pub(crate) index: Index,
@@ -95,6 +106,7 @@ pub struct HistoryEntry {
 /// Keys by what refers to them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Index {
+    pub(crate) tasks_by_cluster: OrdMap<ClusterName, OrdSet<TaskId>>,
     pub(crate) tasks_by_service: OrdMap<ServiceKey, OrdSet<TaskId>>,
     pub(crate) tasks_by_instance: OrdMap<InstanceId, OrdSet<TaskId>>,
     pub(crate) standalone_by_cluster: OrdMap<ClusterName, OrdSet<TaskId>>,
@@ -301,15 +313,9 @@ impl State {
         self.index.moved_by_cluster.get(cluster).into_iter().flatten()
     }
 
-    /// All tasks of a cluster, stopped ones included: those of its services first.
+    /// All tasks of a cluster, stopped ones included, by id.
     pub fn tasks_in<'a>(&'a self, cluster: &'a ClusterName) -> impl Iterator<Item = &'a Arc<Task>> {
-        let first = ServiceKey { cluster: cluster.clone(), name: ServiceName::new("") };
-        let owned =
-            self.index.tasks_by_service.range(first..).take_while(move |(key, _)| key.cluster == *cluster);
-        owned
-            .flat_map(|(_, ids)| ids)
-            .filter_map(|id| self.tasks.get(id))
-            .chain(self.standalone_tasks(cluster))
+        self.tasks_after(TaskSet::Cluster(cluster), None)
     }
 
     /// Whether the instance of a task answers, or is only silent for a short while.
@@ -334,7 +340,8 @@ impl State {
         by_tasks.chain(by_services.map(|deployment| &deployment.task_definition)).collect()
     }
 
-    pub(crate) fn put_task(&mut self, task: Task) {
+    pub(crate) fn put_task(&mut self, mut task: Task) {
+        self.share(&mut task);
         self.index.add(&task);
         self.tasks.insert(task.id, Arc::new(task));
     }
@@ -371,8 +378,12 @@ impl State {
     /// Rebuilds what is derived from the tables.
     pub(crate) fn rebuild_index(&mut self) {
         self.index = Index::default();
-        for task in self.tasks.values() {
-            self.index.add(task);
+        let ids: Vec<TaskId> = self.tasks.keys().copied().collect();
+        for id in ids {
+            self.share_again(id);
+            if let Some(task) = self.tasks.get(&id) {
+                self.index.add(task);
+            }
         }
         for service in self.services.values() {
             self.index.note_service(service);
@@ -380,6 +391,12 @@ impl State {
         for instance in self.instances.values() {
             self.index.instances_by_cluster.entry(instance.cluster.clone()).or_default().insert(instance.id);
         }
+        let rebuilt = self.regions.iter().map(|(name, state)| {
+            let mut state = Self::clone(state);
+            state.rebuild_index();
+            (name.clone(), Arc::new(state))
+        });
+        self.regions = rebuilt.collect();
     }
 }
 
@@ -396,6 +413,7 @@ impl Index {
 
     fn add(&mut self, task: &Task) {
         let id = task.id;
+        self.tasks_by_cluster.entry(task.cluster.clone()).or_default().insert(id);
         match task.service() {
             Some(service) => {
                 self.tasks_by_service.entry(service).or_default().insert(id);
@@ -419,6 +437,7 @@ impl Index {
 
     fn remove(&mut self, task: &Task) {
         let id = &task.id;
+        remove_from(&mut self.tasks_by_cluster, &task.cluster, id);
         match task.service() {
             Some(service) => remove_from(&mut self.tasks_by_service, &service, id),
             None => {

@@ -12,6 +12,7 @@ use tonic::{Request, Response, async_trait};
 use super::call::{Answer, Handlers};
 use super::error::Error;
 use super::render::scheduler as render;
+use crate::region::Chosen;
 
 #[async_trait]
 impl Scheduler for Handlers {
@@ -56,14 +57,16 @@ impl Scheduler for Handlers {
     }
 
     async fn rebalance(&self, request: Request<pb::RebalanceRequest>) -> Answer<pb::RebalanceResponse> {
+        let region = Chosen::of(request.extensions()).cloned();
         let request = request.into_inner();
         super::call::note_cluster(&request);
-        let view = self.shared().linearized_view().await?;
+        let view = self.shared().linearized_view(region.as_ref()).await?;
         let (cluster, service) = validate::rebalance(&request, &view).map_err(Error::from)?;
         let proposal = self.proposal(&view, &cluster, service.as_ref());
         if !request.dry_run {
             let mut ids = Ids::from_seed(self.shared().parts.entropy.u128());
             for command in commands(&view, &proposal.moves, self.shared().now(), &mut ids) {
+                let command = view.addressed(command);
                 self.shared().parts.consensus.propose(command).await.map_err(Error::from)?;
             }
         }

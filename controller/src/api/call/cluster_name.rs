@@ -68,7 +68,13 @@ named_by!(
     SubmitContainerStateChangeRequest,
     SubmitAttachmentStateChangesRequest,
     UpdateContainerAgentRequest,
+    CreateExpressGatewayServiceRequest,
+    AssociateGatewayWithClusterRequest,
+    DisassociateGatewayFromClusterRequest,
+    ListGatewayClusterAssociationsRequest,
+    ListGatewayRoutesRequest,
 );
+named_by!(cluster_arn: CreateDaemonRequest, ListDaemonsRequest);
 unnamed!(
     DescribeClustersRequest,
     ListClustersRequest,
@@ -90,6 +96,26 @@ unnamed!(
     ListAccountSettingsRequest,
     DeleteAccountSettingRequest,
     ListServicesByNamespaceRequest,
+    DescribeExpressGatewayServiceRequest,
+    UpdateExpressGatewayServiceRequest,
+    DeleteExpressGatewayServiceRequest,
+    CreateGatewayRequest,
+    DescribeGatewayRequest,
+    DescribeGatewayResourcesRequest,
+    UpdateGatewayRequest,
+    DeleteGatewayRequest,
+    ListGatewaysRequest,
+    DescribeGatewayRouteRequest,
+    RegisterDaemonTaskDefinitionRequest,
+    DescribeDaemonTaskDefinitionRequest,
+    DeleteDaemonTaskDefinitionRequest,
+    ListDaemonTaskDefinitionsRequest,
+    DescribeDaemonRequest,
+    UpdateDaemonRequest,
+    DeleteDaemonRequest,
+    DescribeDaemonDeploymentsRequest,
+    ListDaemonDeploymentsRequest,
+    DescribeDaemonRevisionsRequest,
 );
 
 impl InCluster for admin::CreateAccessKeyRequest {}

@@ -51,12 +51,12 @@ pub fn explain(
     match &request.subject {
         None => Err(ApiError::invalid("Explain needs a task, a service or a run to explain.")),
         Some(explain_request::Subject::Service(reference)) => {
-            let key = name::service(reference, &cluster)?;
+            let key = name::service(reference, &cluster, view)?;
             let service = view.service(&key).ok_or_else(ApiError::service_not_found)?;
             of_service(view, service)
         }
         Some(explain_request::Subject::Task(reference)) => {
-            let id = name::task(reference, &cluster)?;
+            let id = name::task(reference, &cluster, view)?;
             let not_found = || ApiError::invalid("The referenced task was not found.");
             let task = view.task(id).filter(|task| task.cluster == cluster).ok_or_else(not_found)?;
             of_task(view, task, admission.now)

@@ -118,7 +118,7 @@ pub fn start(
     let mut placer = Placer::new(&placing);
     let mut start = Placed::default();
     for reference in &request.container_instances {
-        let instance = name::instance(reference, cluster)?;
+        let instance = name::instance(reference, cluster, view)?;
         match placer.place_on(instance, &template.needs) {
             Ok(()) => {
                 let zone = view.instance(instance).map(|instance| instance.zone()).unwrap_or_default();
