@@ -21,6 +21,7 @@ use berth_process::entropy::Entropy;
 use berth_process::identity::ClusterIdentity;
 use berth_proto::DESCRIPTOR_SET;
 use berth_proto::admin::v1::admin_server::AdminServer;
+use berth_proto::agent::v1::task_endpoints_server::TaskEndpointsServer;
 use berth_proto::ecs::v1::account_settings_server::AccountSettingsServer;
 use berth_proto::ecs::v1::capacity_providers_server::CapacityProvidersServer;
 use berth_proto::ecs::v1::clusters_server::ClustersServer;
@@ -63,6 +64,7 @@ mod sts;
 mod tag;
 mod task;
 mod task_definition;
+mod task_endpoint;
 mod task_protection;
 mod task_set;
 mod trace;
@@ -185,6 +187,7 @@ impl Api {
             .add_service(CommandsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(StateChangesServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(SecurityTokensServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(TaskEndpointsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(AdminServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
     }
 }

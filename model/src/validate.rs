@@ -34,6 +34,7 @@ pub mod tag;
 pub mod tagging;
 pub mod task;
 pub mod task_definition;
+pub mod task_endpoint;
 pub mod task_protection;
 pub mod task_set;
 

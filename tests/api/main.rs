@@ -25,6 +25,18 @@ async fn run(program: &str) {
     fleet.finish().await;
 }
 
+/// The same with containers.
+async fn run_with_containers(program: &str) {
+    let Some(python) = require_aws_clients() else { return };
+    if !require_docker() {
+        return;
+    }
+    let fleet =
+        Fleet::builder().controllers(1).agents(1).controller_flag("--task-healthy-after 1s").start().await;
+    Clients::new(&python, &fleet).run(program).await;
+    fleet.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn boto3_leads_a_service_through_its_life() {
     run("life.py").await;
@@ -32,14 +44,12 @@ async fn boto3_leads_a_service_through_its_life() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn boto3_leads_a_service_of_real_containers_through_its_life() {
-    let Some(python) = require_aws_clients() else { return };
-    if !require_docker() {
-        return;
-    }
-    let fleet =
-        Fleet::builder().controllers(1).agents(1).controller_flag("--task-healthy-after 1s").start().await;
-    Clients::new(&python, &fleet).run("life.py").await;
-    fleet.finish().await;
+    run_with_containers("life.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn boto3_acts_for_a_task_in_its_own_cluster() {
+    run_with_containers("inside.py").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,7 @@ mod controllers;
 mod demo;
 mod deployment;
 mod hosts;
+mod inside;
 mod placement;
 mod rollback;
 mod scheduling;

@@ -49,6 +49,8 @@ async fn host(options: Options) -> Host {
         ledger: ledger.clone(),
         reports: Vec::new(),
         images: images.clone(),
+        endpoint: None,
+        controllers: Arc::default(),
         outbox: Arc::new(Outbox::default()),
         clock: clock.clone(),
         entropy,

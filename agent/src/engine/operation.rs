@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument as _;
 
 use super::{Options, Parts, retries};
+use crate::endpoint::Endpoint;
 use crate::ledger::{self, Ledger};
 use crate::limits;
 use crate::metrics::Metrics;
@@ -65,6 +66,7 @@ pub(super) struct Operator {
     metrics: Arc<Metrics>,
     instance_id: String,
     stop_timeout: Duration,
+    endpoint: Option<Arc<Endpoint>>,
     launches: Arc<Semaphore>,
     stops: Arc<Semaphore>,
 }
@@ -95,6 +97,7 @@ impl Operator {
             metrics: parts.metrics.clone(),
             instance_id: parts.ledger.instance_id().to_owned(),
             stop_timeout: options.stop_timeout,
+            endpoint: parts.endpoint.clone(),
             launches: Arc::new(Semaphore::new(options.launch_concurrency)),
             stops: Arc::new(Semaphore::new(limits::STOPS)),
         })
@@ -122,7 +125,12 @@ impl Operator {
         let operation = match action {
             Action::Pull => subject.pull(definition.image().to_owned()).boxed(),
             Action::Create => {
-                let launch = hooks::launch(task, at, &self.instance_id, self.stop_timeout)?;
+                let surroundings = hooks::Surroundings {
+                    instance_id: &self.instance_id,
+                    stop_timeout: self.stop_timeout,
+                    endpoint: self.endpoint.as_deref(),
+                };
+                let launch = hooks::launch(task, at, surroundings)?;
                 subject.create(launch, hooks::volumes::of_task(task, &self.instance_id)).boxed()
             }
             Action::Start => {

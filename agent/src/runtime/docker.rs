@@ -17,12 +17,13 @@ use futures::stream::BoxStream;
 use parking_lot::Mutex;
 
 use super::{
-    Container, DiskUse, Error, Event, Host, Image, Launch, Listed, LogOptions, LogRecord, Runtime, Volume,
-    label,
+    Container, Details, DiskUse, Error, Event, Host, Image, Launch, Listed, LogOptions, LogRecord, Runtime,
+    Volume, label,
 };
 use crate::limits;
 
 mod container;
+mod describe;
 mod error;
 mod events;
 mod host;
@@ -195,6 +196,14 @@ impl Runtime for Docker {
                 Box::pin(futures::stream::iter([Err(Error::Unavailable("not connected yet".to_owned()))]))
             }
         }
+    }
+
+    async fn describe(&self, runtime_id: &str) -> Result<Option<Details>, Error> {
+        Ok(self.inspect_any(runtime_id).await?.map(describe::details))
+    }
+
+    async fn stats(&self, runtime_id: &str) -> Result<Option<serde_json::Value>, Error> {
+        describe::stats(&self.client().await?, runtime_id).await
     }
 
     async fn disk_use(&self) -> Option<DiskUse> {

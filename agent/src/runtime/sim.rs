@@ -14,7 +14,8 @@ use berth_process::entropy::Entropy;
 use futures::stream::BoxStream;
 
 use super::{
-    Container, DiskUse, Error, Event, Host, Image, Launch, Listed, LogOptions, LogRecord, Runtime, Volume,
+    Container, Details, DiskUse, Error, Event, Host, Image, Launch, Listed, LogOptions, LogRecord, Runtime,
+    Volume,
 };
 
 pub mod script;
@@ -245,6 +246,16 @@ impl Runtime for Sim {
         let bytes = bytes::Bytes::from(format!("container {runtime_id} is simulated and says nothing\n"));
         let record = LogRecord { is_stderr: false, at_ms: self.clock.unix_ms(), bytes };
         Box::pin(futures::stream::iter([Ok(record)]))
+    }
+
+    /// A simulated container has nothing that could be described.
+    async fn describe(&self, _: &str) -> Result<Option<Details>, Error> {
+        Ok(None)
+    }
+
+    /// A simulated container uses nothing.
+    async fn stats(&self, _: &str) -> Result<Option<serde_json::Value>, Error> {
+        Ok(None)
     }
 
     async fn disk_use(&self) -> Option<DiskUse> {

@@ -12,7 +12,7 @@ use berth_process::telemetry;
 use tonic::{Request, Response, Status};
 use tracing::{Span, debug};
 
-use super::auth::{Authenticator, Principal};
+use super::auth::{Authenticator, Principal, confine};
 use super::error::{Error, Unauthenticated};
 use super::load::Load;
 use super::{Parts, ProposeError};
@@ -68,8 +68,7 @@ impl Handlers {
         request: Request<Q>,
         answer: impl FnOnce(&Q, &View) -> Result<A, ApiError>,
     ) -> Answer<A> {
-        let request = request.into_inner();
-        note_cluster(&request);
+        let (_, request) = open(request)?;
         let view = self.0.linearized_view().await?;
         Ok(Response::new(answer(&request, &view).map_err(Error::from)?))
     }
@@ -114,12 +113,14 @@ impl Handlers {
     }
 }
 
-/// The caller of a request, and the request itself.
+/// The caller of a request, and the request itself, if the caller may ask it of the cluster that it names.
 fn open<Q: InCluster>(request: Request<Q>) -> Result<(Principal, Q), Error> {
     let principal = request.extensions().get::<Principal>().cloned();
     let request = request.into_inner();
     note_cluster(&request);
-    Ok((principal.ok_or(Unauthenticated::NoPrincipal)?, request))
+    let principal = principal.ok_or(Unauthenticated::NoPrincipal)?;
+    confine(&principal, request.cluster())?;
+    Ok((principal, request))
 }
 
 /// Adds the cluster that a request is about to its span.

@@ -124,6 +124,21 @@ impl Fleet {
         self.register_container(family, container).await
     }
 
+    /// The same for a task with a role.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn register_with_role(&self, family: &str, role: &str) -> Result<()> {
+        let request = ecs::RegisterTaskDefinitionRequest {
+            family: Some(family.to_owned()),
+            task_role_arn: Some(role.to_owned()),
+            container_definitions: vec![container("1", &[])],
+            ..Default::default()
+        };
+        let reply = self.api().task_definitions.register_task_definition(request).await;
+        reply.context("RegisterTaskDefinition").map(drop)
+    }
+
     async fn register_container(&self, family: &str, container: ecs::ContainerDefinition) -> Result<()> {
         let request = ecs::RegisterTaskDefinitionRequest {
             family: Some(family.to_owned()),
