@@ -155,6 +155,7 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
     shutdown.spawn("cleanup", OnError::Shutdown, cleanup.run(shutdown.token().clone()));
     let session = Session::new(session::Parts {
         controllers: options.controllers,
+        controllers_told: remembered.controllers,
         channels,
         signer,
         inventory,

@@ -107,10 +107,7 @@ impl Config {
     #[must_use]
     pub fn mistakes(&self) -> Vec<String> {
         let is_sim = self.runtime == RuntimeKind::Sim;
-        let address = |text: &str| {
-            text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
-        };
-        let bad: Vec<_> = self.controllers.iter().filter(|text| !address(text)).cloned().collect();
+        let bad: Vec<_> = self.controllers.iter().filter(|text| !is_address(text)).cloned().collect();
         let checks = [
             (self.identity.as_os_str().is_empty(), "identity: the path of agent.json is needed".to_owned()),
             (self.controllers.is_empty(), "controllers: at least one HOST:PORT is needed".to_owned()),
@@ -223,6 +220,11 @@ fn own_name() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .map(|name| name.trim().to_owned())
         .unwrap_or_default()
+}
+
+/// Whether this is `HOST:PORT`.
+pub(crate) fn is_address(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }
 
 #[cfg(test)]

@@ -79,6 +79,8 @@ pub struct Stored {
     pub reports: Vec<wire::TaskReport>,
     /// Images that the agent pulled.
     pub images: Vec<PulledImage>,
+    /// Where the controllers were when one last told.
+    pub controllers: Vec<String>,
 }
 
 /// Where a ledger keeps its records. A method returns when the change survives a power loss.
@@ -103,6 +105,8 @@ pub trait Store: Send + Sync + 'static {
     async fn put_image(&self, image: PulledImage) -> Result<(), Error>;
     /// Forgets an image.
     async fn remove_image(&self, reference: &str) -> Result<(), Error>;
+    /// Keeps where the controllers are.
+    async fn put_controllers(&self, addresses: Vec<String>) -> Result<(), Error>;
 }
 
 /// The ledger of one instance.
@@ -120,6 +124,8 @@ pub struct Remembered {
     pub reports: Vec<wire::TaskReport>,
     /// Images that the agent pulled.
     pub images: Vec<PulledImage>,
+    /// Where the controllers were when one last told.
+    pub controllers: Vec<String>,
 }
 
 /// What the ledger says to a manifest.
@@ -152,7 +158,8 @@ impl Ledger {
         let manifest = wire::Manifest { generation: stored.generation, tasks: stored.tasks };
         let set = Set::from_message(manifest, &interner);
         let ledger = Self { instance_id, interner, store, manifest: Mutex::new(Arc::new(set)) };
-        Ok((ledger, Remembered { reports: stored.reports, images: stored.images }))
+        let Stored { reports, images, controllers, .. } = stored;
+        Ok((ledger, Remembered { reports, images, controllers }))
     }
 
     /// The id that this instance has for ever.
@@ -199,6 +206,11 @@ impl Ledger {
     /// Forgets an image.
     pub async fn forget_image(&self, reference: &str) -> Result<(), Error> {
         self.store.remove_image(reference).await
+    }
+
+    /// Keeps where the controllers are.
+    pub async fn record_controllers(&self, addresses: Vec<String>) -> Result<(), Error> {
+        self.store.put_controllers(addresses).await
     }
 
     async fn follow(&self, generation: u64, judgement: Judgement) -> Result<Verdict, Error> {

@@ -15,6 +15,8 @@ pub const REPORTS_PER_MESSAGE: usize = 500;
 pub const REPORT_MESSAGES_IN_FLIGHT: usize = 8;
 /// Messages to the engine of one instance; senders wait.
 pub const MAILBOX: usize = 256;
+/// Addresses of controllers that are taken over from a controller; more are ignored.
+pub const CONTROLLERS_TOLD: usize = 32;
 /// Messages to a controller that its connection has not taken; the session waits.
 pub const OUTBOUND: usize = 16;
 /// Stop operations under way. Each is one connection to the runtime that lasts up to the container's stop timeout;

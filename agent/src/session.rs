@@ -1,9 +1,10 @@
 //! The session with a controller: whichever answers.
 //!
-//! Hello, welcome, then manifests down and reports up until either side ends it; then the next controller of the list,
+//! Hello, welcome, then manifests down and reports up until either side ends it; then the next controller that is known,
 //! with jittered backoff. Nothing of a session has to be remembered: the ledger has the generation, the outbox what was
 //! not acknowledged. While no controller answers, containers keep running.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,18 +34,22 @@ use crate::report::Outbox;
 use crate::runtime::Runtime;
 
 mod channels;
+mod directory;
 mod logs;
 mod stream;
 
 pub use channels::Channels;
+use directory::Directory;
 
 /// The client of a controller.
 pub(crate) type Client = AgentsClient<InterceptedService<Channel, Signer>>;
 
 /// What a session is made of.
 pub struct Parts {
-    /// Addresses of controllers, `host:port`.
+    /// Addresses of controllers that the operator named, `host:port`.
     pub controllers: Vec<String>,
+    /// Addresses of controllers that a controller told of, before this start.
+    pub controllers_told: Vec<String>,
     /// How they are reached.
     pub channels: Arc<Channels>,
     /// How requests are signed.
@@ -76,8 +81,7 @@ pub struct Parts {
 /// Keeps a session open.
 pub struct Session {
     parts: Parts,
-    /// Position of the controller to try next. The first is a random one, which spreads agents over controllers.
-    next: usize,
+    directory: Directory,
     backoff: Backoff,
 }
 
@@ -115,24 +119,18 @@ pub enum Error {
 impl Session {
     /// A session that has not begun.
     #[must_use]
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(mut parts: Parts) -> Self {
         let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5), parts.entropy.clone());
-        let controllers = u64::try_from(parts.controllers.len().max(1)).unwrap_or(1);
-        let next = usize::try_from(parts.entropy.below(controllers)).unwrap_or(0);
-        Self { parts, next, backoff }
+        let (named, told) = (mem::take(&mut parts.controllers), mem::take(&mut parts.controllers_told));
+        let directory = Directory::new(named, told, parts.entropy.u64());
+        Self { parts, directory, backoff }
     }
 
     /// Keeps a session open until the shutdown.
     pub async fn run(mut self) -> Result<(), Error> {
         let token = self.parts.shutdown.token().clone();
         while !token.is_cancelled() {
-            let Some(controller) =
-                self.parts.controllers.get(self.next % self.parts.controllers.len().max(1))
-            else {
-                return Ok(());
-            };
-            let controller = controller.clone();
-            self.next = self.next.wrapping_add(1);
+            let Some(controller) = self.directory.next() else { return Ok(()) };
             match self.hold(&controller, &token).await {
                 Ok(()) => return Ok(()),
                 Err(error @ Error::Ledger(_)) => return Err(error),
@@ -198,7 +196,8 @@ impl Session {
         let channel = self.parts.channels.get(controller);
         let _connected = self.parts.asked.connect(channel, self.parts.signer.clone());
         self.parts.metrics.session_opened();
-        let result = stream::Stream::new(&self.parts, client, sender, &welcome).run(inbound, token).await;
+        let stream = stream::Stream::new(&self.parts, &mut self.directory, client, sender, &welcome);
+        let result = stream.run(inbound, token).await;
         self.parts.metrics.session_closed();
         result
     }

@@ -191,6 +191,31 @@ async fn another_controller_is_found_and_hears_what_the_first_one_did_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn controllers_that_nobody_configured_are_found_also_after_a_restart() {
+    let (world, shutdown) = (World::new(), Shutdown::new());
+    let (life, scope) = (shutdown.child(), shutdown.child());
+    let first = Controller::start(&world.network, "a:1", &scope);
+    let second = Controller::start(&world.network, "b:1", &shutdown);
+    world.agent(&["a:1"], &life).await;
+    let (mut peer, _) = first.welcome().await;
+    let addresses = ["a:1", "b:1"].map(str::to_owned).to_vec();
+    peer.send(Down::Controllers(wire::Controllers { addresses })).await;
+    // What comes after it is answered, so it has arrived.
+    peer.send(manifest(1, Vec::new())).await;
+    assert_eq!(reply(&mut peer).await, (1, Verdict::Accepted));
+    drop(peer);
+    world.network.cut("a:1");
+    scope.trigger();
+    let found = || tokio::time::timeout(PATIENCE, second.welcome());
+    let (peer, _) = found().await.expect("it calls the one it was told of");
+    drop(peer);
+    life.trigger();
+    world.agent(&["a:1"], &shutdown).await;
+    let (_peer, hello) = found().await.expect("it remembers");
+    assert_eq!(hello.manifest_generation, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_controller_that_stops_its_heartbeats_is_left() {
     let (world, shutdown) = (World::new(), Shutdown::new());
     let controller = Controller::start(&world.network, "a:1", &shutdown);

@@ -9,7 +9,7 @@ use berth_process::config::{NonZeroDuration, load_file};
 use clap::Parser;
 use serde::{Deserialize, Serialize};
 
-use crate::limits::CALLS_PER_KEY;
+use crate::limits::{CALLS_PER_KEY, LOG_MIB_BEFORE_SNAPSHOT};
 
 /// A Berth controller: replicates the cluster's state and serves the API.
 #[derive(Clone, Debug, Parser)]
@@ -69,6 +69,9 @@ pub struct Args {
     /// Entries of the log between two snapshots [default: 20000].
     #[arg(long, value_name = "COUNT")]
     snapshot_entries: Option<u64>,
+    /// Mebibytes of the log between two snapshots, should they come first [default: 128].
+    #[arg(long, value_name = "MIB")]
+    snapshot_mib: Option<u64>,
     /// What to log, as in RUST_LOG [default: info,openraft=warn].
     #[arg(long, env = "BERTH_LOG", value_name = "FILTER")]
     log: Option<String>,
@@ -124,6 +127,8 @@ pub struct Config {
     pub stopped_task_retention: NonZeroDuration,
     /// Entries of the log between two snapshots.
     pub snapshot_entries: u64,
+    /// Mebibytes of the log between two snapshots, should they come first.
+    pub snapshot_mib: u64,
     /// What to log.
     pub log: String,
     /// Log as JSON.
@@ -176,6 +181,7 @@ impl Default for Config {
             rebalance_after: NonZeroDuration::from_secs(15),
             stopped_task_retention: NonZeroDuration::from_secs(7 * 24 * 3600),
             snapshot_entries: 20_000,
+            snapshot_mib: LOG_MIB_BEFORE_SNAPSHOT,
             log: "info,openraft=warn".into(),
             log_json: false,
             otlp_endpoint: None,
@@ -200,6 +206,7 @@ impl Config {
         let defaults = crate::raft::Config::default();
         crate::raft::Config {
             snapshot_every_entries: self.snapshot_entries,
+            snapshot_every_mib: self.snapshot_mib,
             keep_entries: defaults.keep_entries.min(self.snapshot_entries),
             ..defaults
         }
@@ -287,6 +294,7 @@ impl Args {
             rebalance_after: self.rebalance_after.unwrap_or(file.rebalance_after),
             stopped_task_retention: self.stopped_task_retention.unwrap_or(file.stopped_task_retention),
             snapshot_entries: self.snapshot_entries.unwrap_or(file.snapshot_entries),
+            snapshot_mib: self.snapshot_mib.unwrap_or(file.snapshot_mib),
             log: self.log.unwrap_or(file.log),
             log_json: self.log_json || file.log_json,
             otlp_endpoint: self.otlp_endpoint.or(file.otlp_endpoint),

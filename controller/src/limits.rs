@@ -44,13 +44,14 @@ pub const EVENTS_PER_BATCH: usize = 256;
 /// What the newest log entries may take in memory; older ones are read from disk.
 pub const LOG_TAIL_BYTES: usize = 16 << 20;
 
-/// Log entries since the last snapshot, in bytes; beyond it a snapshot is made even when there are few of them.
-/// A controller that restarts replays as much, which takes about a second; sled takes twice as much on disk.
-pub const LOG_BYTES_BEFORE_SNAPSHOT: u64 = 128 << 20;
+/// Log entries since the last snapshot, in mebibytes, unless configured otherwise; beyond it a snapshot is made even when
+/// there are few of them. A controller that restarts replays as much, which takes about a second; sled takes twice as
+/// much on disk.
+pub const LOG_MIB_BEFORE_SNAPSHOT: u64 = 128;
 
-/// Log entries that are kept though a snapshot has them, in bytes; what is older goes, and a follower that is further
+/// The part of those bytes that is kept though a snapshot has them; what is older goes, and a follower that is further
 /// behind gets the snapshot.
-pub const LOG_BYTES_BEHIND_SNAPSHOT: u64 = 32 << 20;
+pub const LOG_PART_BEHIND_SNAPSHOT: u64 = 4;
 
 /// Keys of purged log entries that are deleted at once; a write that arrives meanwhile waits for a few milliseconds.
 pub const LOG_SWEEP_KEYS: usize = 512;

@@ -45,6 +45,7 @@
 mod compaction;
 pub mod config;
 pub mod consensus;
+pub mod directory;
 mod disk;
 mod forward;
 mod identity;

@@ -9,11 +9,14 @@ mod command_line;
 mod controllers;
 mod demo;
 mod deployment;
+mod hooks;
 mod hosts;
+mod images;
 mod inside;
 mod placement;
 mod rollback;
 mod scheduling;
+mod task_sets;
 
 use std::time::Duration;
 

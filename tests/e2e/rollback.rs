@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use berth_proto::ecs::v1 as ecs;
-use berth_tests::harness::fleet::{Fleet, ServiceSpec};
+use berth_tests::harness::fleet::{Fleet, HookTarget, ServiceSpec};
 use berth_tests::harness::require_docker;
 use berth_tests::harness::wait::until;
 use ecs::ServiceDeploymentStatus::{RollbackSuccessful, Stopped, Successful};
@@ -10,7 +10,7 @@ use ecs::ServiceDeploymentStatus::{RollbackSuccessful, Stopped, Successful};
 use super::SOON;
 
 /// The newest service deployment, once it has this status.
-async fn ended(
+pub(super) async fn ended(
     fleet: &Fleet,
     service: &str,
     status: ecs::ServiceDeploymentStatus,
@@ -86,7 +86,7 @@ async fn a_migration_gates_every_deployment() {
     let fleet = Fleet::builder().controllers(1).start().await;
     fleet.register("web", "1", &[]).await.unwrap();
     fleet.register("migrate", "1", &[("EXIT_CODE", "0"), ("LOG_LINES", "1")]).await.unwrap();
-    fleet.create_service(&ServiceSpec::new("web", 2).migrate_with("migrate:1")).await.unwrap();
+    fleet.create_service(&ServiceSpec::new("web", 2).gate_with(HookTarget::Arn("migrate:1"))).await.unwrap();
     until("the service is deployed", SOON, async || ended(&fleet, "web", Successful).await.map(drop)).await;
     fleet.register("web", "2", &[]).await.unwrap();
     fleet.deploy_newest("web").await.unwrap();
@@ -119,7 +119,7 @@ async fn a_migration_gates_every_deployment() {
 
     fleet.register("broken", "1", &[("EXIT_CODE", "7"), ("LOG_LINES", "2")]).await.unwrap();
     fleet.register("shop", "1", &[]).await.unwrap();
-    fleet.create_service(&ServiceSpec::new("shop", 2).migrate_with("broken")).await.unwrap();
+    fleet.create_service(&ServiceSpec::new("shop", 2).gate_with(HookTarget::Arn("broken"))).await.unwrap();
     until("the first deployment of the other service fails", SOON, async || {
         let deployment = ended(&fleet, "shop", Stopped).await?;
         ensure!(deployment.status_reason().contains("exit code 7"), "{}", deployment.status_reason());

@@ -14,9 +14,10 @@ pub mod hosts;
 pub mod http;
 pub mod log_scan;
 pub mod probe;
+pub mod registry;
 pub mod requirement;
 pub mod slot;
 pub mod wait;
 pub mod watchdog;
 
-pub use requirement::{require_aws_clients, require_docker, require_hosts};
+pub use requirement::{require_aws_clients, require_docker, require_hosts, require_registry};

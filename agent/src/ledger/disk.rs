@@ -19,6 +19,7 @@ const CACHE_BYTES: u64 = 4 << 20;
 /// No task id has this form, so the generation can live in the tree of the manifest and change with it in one piece.
 const GENERATION: &[u8] = b"\0generation";
 const INSTANCE_ID: &[u8] = b"instance-id";
+const CONTROLLERS: &[u8] = b"controllers";
 
 /// A ledger in a directory.
 #[derive(Clone)]
@@ -146,6 +147,14 @@ impl Store for Disk {
         })
         .await
     }
+
+    async fn put_controllers(&self, addresses: Vec<String>) -> Result<(), Error> {
+        self.change("where the controllers are", move |inner| {
+            inner.instance.insert(CONTROLLERS, serde_json::to_vec(&addresses)?)?;
+            Ok(())
+        })
+        .await
+    }
 }
 
 // === impl Inner ===
@@ -169,6 +178,9 @@ impl Inner {
         let mut stored = Stored::default();
         if let Some(id) = self.instance.get(INSTANCE_ID)? {
             stored.instance_id = String::from_utf8(id.to_vec())?;
+        }
+        if let Some(addresses) = self.instance.get(CONTROLLERS)? {
+            stored.controllers = serde_json::from_slice(&addresses)?;
         }
         for record in &self.manifest {
             let (key, value) = record?;

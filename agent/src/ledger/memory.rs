@@ -30,6 +30,7 @@ struct Records {
     tasks: BTreeMap<String, wire::ManifestTask>,
     reports: BTreeMap<String, wire::TaskReport>,
     images: BTreeMap<String, PulledImage>,
+    controllers: Vec<String>,
 }
 
 // === impl Forgetful ===
@@ -63,6 +64,10 @@ impl Store for Forgetful {
     async fn remove_image(&self, _: &str) -> Result<(), Error> {
         Ok(())
     }
+
+    async fn put_controllers(&self, _: Vec<String>) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 // === impl Shared ===
@@ -77,6 +82,7 @@ impl Store for Shared {
             tasks: records.tasks.values().cloned().collect(),
             reports: records.reports.values().cloned().collect(),
             images: records.images.values().cloned().collect(),
+            controllers: records.controllers.clone(),
         })
     }
 
@@ -116,6 +122,11 @@ impl Store for Shared {
 
     async fn remove_image(&self, reference: &str) -> Result<(), Error> {
         self.records.lock().images.remove(reference);
+        Ok(())
+    }
+
+    async fn put_controllers(&self, addresses: Vec<String>) -> Result<(), Error> {
+        self.records.lock().controllers = addresses;
         Ok(())
     }
 }

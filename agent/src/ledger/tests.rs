@@ -81,6 +81,7 @@ async fn everything_is_there_after_the_disk_is_opened_again() {
         ledger.forget(vec!["c".to_owned()]).await.unwrap();
         let image = PulledImage { reference: "web:1".to_owned(), pulled_at_ms: 1, used_at_ms: 2 };
         ledger.record_image(image).await.unwrap();
+        ledger.record_controllers(vec!["c:7400".to_owned()]).await.unwrap();
         ledger.instance_id().to_owned()
     };
     let (ledger, remembered) = open(disk::Disk::open(dir.path()).unwrap()).await;
@@ -89,6 +90,7 @@ async fn everything_is_there_after_the_disk_is_opened_again() {
     assert_eq!(ids(&ledger), BTreeSet::from(["b".to_owned(), "c".to_owned()]));
     assert_eq!(remembered.reports.iter().map(|report| report.version).collect::<Vec<_>>(), [3]);
     assert_eq!(remembered.images[0].reference, "web:1");
+    assert_eq!(remembered.controllers, ["c:7400"]);
     assert_eq!(verdict(&ledger.accept(manifest(8, &[])).await.unwrap()), (Refused, false));
     assert_eq!(verdict(&ledger.accept(manifest(9, &[])).await.unwrap()), (Refused, false));
 }

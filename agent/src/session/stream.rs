@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::directory::Directory;
 use super::logs::Logs;
 use super::{Client, Error, Parts};
 use crate::ledger::Verdict;
@@ -25,6 +26,7 @@ const RESERVED_SLOTS: usize = 4;
 
 pub(super) struct Stream<'a> {
     parts: &'a Parts,
+    directory: &'a mut Directory,
     sender: mpsc::Sender<Box<wire::AgentMessage>>,
     logs: Logs,
     heartbeat_interval: Duration,
@@ -42,6 +44,7 @@ pub(super) struct Stream<'a> {
 impl<'a> Stream<'a> {
     pub(super) fn new(
         parts: &'a Parts,
+        directory: &'a mut Directory,
         client: Client,
         sender: mpsc::Sender<Box<wire::AgentMessage>>,
         welcome: &wire::Welcome,
@@ -53,6 +56,7 @@ impl<'a> Stream<'a> {
         let now = Instant::now();
         Self {
             parts,
+            directory,
             sender,
             logs: Logs::new(client, parts.engine.clone(), parts.runtime.clone(), parts.shutdown.child()),
             heartbeat_interval: interval,
@@ -128,6 +132,10 @@ impl<'a> Stream<'a> {
                 self.logs.close(&request.request_id);
                 Ok(())
             }
+            Some(Down::Controllers(controllers)) => match self.directory.learn(controllers.addresses) {
+                Some(told) => Ok(self.parts.ledger.record_controllers(told).await?),
+                None => Ok(()),
+            },
             Some(Down::Heartbeat(_)) => {
                 self.hears_heartbeats = true;
                 Ok(())

@@ -10,7 +10,7 @@ use berth_process::entropy::Entropy;
 use openraft::SnapshotPolicy;
 use serde::{Deserialize, Serialize};
 
-use crate::limits::SNAPSHOT_CHUNK_BYTES;
+use crate::limits::{LOG_MIB_BEFORE_SNAPSHOT, SNAPSHOT_CHUNK_BYTES};
 
 /// How consensus is tuned. Every member has a default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,8 @@ pub struct Config {
     pub election_timeout_max: NonZeroDuration,
     /// Log entries between two snapshots.
     pub snapshot_every_entries: u64,
+    /// Mebibytes of log entries between two snapshots, should they come first.
+    pub snapshot_every_mib: u64,
     /// Log entries that are kept though a snapshot has them, for followers that are a little behind.
     pub keep_entries: u64,
     /// How long sending and installing the last part of a snapshot may take.
@@ -49,6 +51,7 @@ impl Default for Config {
             election_timeout_min: NonZeroDuration::from_millis(250),
             election_timeout_max: NonZeroDuration::from_millis(400),
             snapshot_every_entries: 20_000,
+            snapshot_every_mib: LOG_MIB_BEFORE_SNAPSHOT,
             keep_entries: 5_000,
             install_snapshot_timeout: NonZeroDuration::from_secs(60),
             propose_timeout: NonZeroDuration::from_secs(10),
@@ -78,6 +81,10 @@ impl Config {
             format!("election_timeout_max ({max}) must be below twice election_timeout_min ({min})"),
         );
         check(self.snapshot_every_entries > 0, "snapshot_every_entries must be above 0".to_owned());
+        check(
+            (1..=SNAPSHOT_MIB_MAX).contains(&self.snapshot_every_mib),
+            format!("snapshot_every_mib must be between 1 and {SNAPSHOT_MIB_MAX}"),
+        );
         check(
             self.keep_entries <= self.snapshot_every_entries,
             format!(
@@ -114,6 +121,9 @@ impl Config {
     }
 }
 
+/// More log than this would take a controller minutes to replay when it starts.
+const SNAPSHOT_MIB_MAX: u64 = 16 << 10;
+
 /// Entries of one message to a follower; its bytes are bounded too.
 const PAYLOAD_ENTRIES: u64 = 512;
 
@@ -141,6 +151,7 @@ mod tests {
             election_timeout_min: ms(300),
             election_timeout_max: ms(600),
             snapshot_every_entries: 10,
+            snapshot_every_mib: 0,
             keep_entries: 11,
             ..Config::default()
         };
@@ -149,6 +160,7 @@ mod tests {
             [
                 "election_timeout_min (300ms) must be at least twice the heartbeat (200ms)",
                 "election_timeout_max (600ms) must be below twice election_timeout_min (300ms)",
+                "snapshot_every_mib must be between 1 and 16384",
                 "keep_entries (11) must not be above snapshot_every_entries (10)",
             ]
         );

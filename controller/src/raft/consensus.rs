@@ -20,6 +20,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::directory::{self, Directory};
 use super::disk::{Disk, DiskError};
 use super::forward::Forwarder;
 use super::leadership::{self, Leadership};
@@ -123,6 +124,7 @@ struct Inner {
     feed: Feed,
     peers: Peers,
     leadership: watch::Receiver<Leadership>,
+    directory: watch::Receiver<Directory>,
     submitter: Submitter,
     forwarder: Submitter,
     read_index: ReadIndex,
@@ -149,9 +151,10 @@ impl Consensus {
             Storage::Directory(dir) => {
                 let disk = Arc::new(Disk::open(&dir)?);
                 let id = identity::load_or_draw(&disk, &setup.entropy)?;
+                let log_bytes = setup.config.snapshot_every_mib << 20;
                 let (snapshots, log) = (SnapshotStore::open(&dir)?, LogStore::open(&disk)?);
                 let started = start_with(setup, id, log.clone(), log.cut(), snapshots, Some(disk)).await?;
-                let compaction = compaction::run(started.0.raft.clone(), log);
+                let compaction = compaction::run(started.0.raft.clone(), log, log_bytes);
                 spawn_until(&started.0.stopping, &shutdown, "log-compaction", compaction);
                 Ok(started)
             }
@@ -186,6 +189,11 @@ impl Consensus {
     /// Who leads.
     pub fn leadership(&self) -> watch::Receiver<Leadership> {
         self.0.leadership.clone()
+    }
+
+    /// Where the controllers are.
+    pub fn directory(&self) -> watch::Receiver<Directory> {
+        self.0.directory.clone()
     }
 
     /// The door for writes.
@@ -309,6 +317,7 @@ async fn start_with<L: RaftLogStorage<TypeConfig>>(
     let raft = raft.map_err(|fatal| StartError::Raft(fatal.to_string()))?;
 
     let (leading, leadership) = watch::channel(Leadership::default());
+    let (listing, directory) = watch::channel(Directory::default());
     let admission = submit::admission();
     let (submitter, submissions) = submit::channel(Arc::clone(&admission));
     let (forwarder, forwarded) = submit::channel(admission);
@@ -331,6 +340,7 @@ async fn start_with<L: RaftLogStorage<TypeConfig>>(
         OnError::Shutdown,
         leadership::follow(raft.metrics(), leading, config.clone()),
     );
+    spawn_until(&stopping, &shutdown, "directory", directory::follow(raft.metrics(), listing));
     spawn_until(&stopping, &shutdown, "proposals", submit::run(raft.clone(), submissions));
     spawn_until(&stopping, &shutdown, "forwarded-proposals", forwarding.run(forwarded));
     spawn_until(&stopping, &shutdown, "read-rounds", rounds.run(waiters));
@@ -345,6 +355,7 @@ async fn start_with<L: RaftLogStorage<TypeConfig>>(
         feed,
         peers,
         leadership,
+        directory,
         submitter,
         forwarder,
         read_index,

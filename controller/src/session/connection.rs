@@ -4,11 +4,13 @@ use super::*;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::manifest::{Sent, confirm_stops};
 use super::reports::{Batch, Gathering};
 use crate::proposer::ProposeError;
+use crate::raft::directory::Directory;
 
 /// A message that cannot be handed over for this long ends the session: the agent does not read.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
@@ -24,6 +26,7 @@ pub(super) struct Connection {
     instance: InstanceId,
     end: CancellationToken,
     manifest_changed: Arc<Notify>,
+    directory: watch::Receiver<Directory>,
     outbound: mpsc::Sender<pb::ControllerMessage>,
     sent: Sent,
     gathering: Gathering,
@@ -44,7 +47,18 @@ impl Connection {
         outbound: mpsc::Sender<pb::ControllerMessage>,
     ) -> Self {
         let (sent, gathering) = (Sent::default(), Gathering::default());
-        Self { sessions, instance, end, manifest_changed, outbound, sent, gathering, in_flight: None }
+        let directory = sessions.consensus.directory();
+        Self {
+            sessions,
+            instance,
+            end,
+            manifest_changed,
+            directory,
+            outbound,
+            sent,
+            gathering,
+            in_flight: None,
+        }
     }
 
     /// Runs the session; says why it ended.
@@ -65,6 +79,8 @@ impl Connection {
                 (sequence, result) = pending_or(&mut self.in_flight) => self.proposed(sequence, result).await,
                 // Cancel-safe: `notified` keeps a permit that was not consumed.
                 () = self.manifest_changed.notified() => self.send_difference().await,
+                // Cancel-safe: a version that was not seen stays unseen.
+                Ok(()) = self.directory.changed() => self.send_directory().await,
                 // Cancel-safe: a message that was not returned stays in the stream.
                 message = inbound.message() => {
                     heard = Instant::now();
@@ -94,6 +110,7 @@ impl Connection {
         };
         self.gathering.add(0, &hello.tasks);
         self.send(controller_message::Message::Welcome(welcome)).await?;
+        self.send_directory().await?;
         self.send_whole().await
     }
 
@@ -142,6 +159,11 @@ impl Connection {
         let view = self.sessions.consensus.view();
         let manifest = self.sent.whole(&view, self.instance);
         self.send(controller_message::Message::Manifest(manifest)).await
+    }
+
+    async fn send_directory(&mut self) -> Result<(), End> {
+        let addresses = self.directory.borrow_and_update().to_vec();
+        self.send(controller_message::Message::Controllers(pb::Controllers { addresses })).await
     }
 
     async fn send_difference(&mut self) -> Result<(), End> {

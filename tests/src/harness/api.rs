@@ -15,6 +15,7 @@ use ecs::container_instances_client::ContainerInstancesClient;
 use ecs::service_deployments_client::ServiceDeploymentsClient;
 use ecs::services_client::ServicesClient;
 use ecs::task_definitions_client::TaskDefinitionsClient;
+use ecs::task_sets_client::TaskSetsClient;
 use ecs::tasks_client::TasksClient;
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
@@ -44,6 +45,8 @@ pub struct Api {
     pub services: ServicesClient<Signed>,
     /// Service deployments and revisions.
     pub service_deployments: ServiceDeploymentsClient<Signed>,
+    /// Task sets.
+    pub task_sets: TaskSetsClient<Signed>,
     /// Tasks.
     pub tasks: TasksClient<Signed>,
     /// Container instances.
@@ -75,6 +78,7 @@ impl Api {
             task_definitions: TaskDefinitionsClient::with_interceptor(channel.clone(), signer.clone()),
             services: ServicesClient::with_interceptor(channel.clone(), signer.clone()),
             service_deployments: ServiceDeploymentsClient::with_interceptor(channel.clone(), signer.clone()),
+            task_sets: TaskSetsClient::with_interceptor(channel.clone(), signer.clone()),
             tasks: TasksClient::with_interceptor(channel.clone(), signer.clone()),
             instances: ContainerInstancesClient::with_interceptor(channel.clone(), signer.clone()),
             admin: AdminClient::with_interceptor(channel, signer),

@@ -24,7 +24,7 @@ use super::log_scan;
 use super::slot::Slot;
 
 pub use builder::Builder;
-pub use deploy::ServiceSpec;
+pub use deploy::{HookTarget, ServiceSpec};
 
 /// The consensus library raises its voice over every heartbeat that is late and every peer that is away, which on two busy
 /// cores says nothing. What follows from it, another leader, our own code logs.

@@ -1,7 +1,7 @@
 //! What a test needs from the machine. A test that cannot run says so, and is counted; under `CI=true` it fails.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::command::output;
@@ -23,15 +23,24 @@ pub fn require_hosts() -> bool {
     }) && require_docker()
 }
 
+/// The program of an image registry. It is fetched when it is missing.
+pub fn require_registry() -> Option<PathBuf> {
+    let program = script("registry.sh");
+    met("an image registry (`make setup`)", || program.is_some()).then_some(program)?
+}
+
 /// The Python that has the AWS clients of `tests/api/clients/requirements.txt`. They are installed when they are missing.
 pub fn require_aws_clients() -> Option<PathBuf> {
     static PYTHON: std::sync::OnceLock<Option<PathBuf>> = std::sync::OnceLock::new();
-    let python = PYTHON.get_or_init(|| {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/aws-clients.sh");
-        let folder = output(&mut Command::new(script)).ok()?;
-        Some(PathBuf::from(folder.trim()).join("bin/python"))
-    });
+    let python = PYTHON.get_or_init(|| Some(script("aws-clients.sh")?.join("bin/python")));
     met("the AWS clients (`make setup`)", || python.is_some()).then(|| python.clone())?
+}
+
+/// The path that a script of `deploy/` prints, once it has brought what is there.
+fn script(name: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(name);
+    let printed = output(&mut Command::new(path)).ok()?;
+    Some(PathBuf::from(printed.trim()))
 }
 
 fn met(what: &str, check: impl FnOnce() -> bool) -> bool {

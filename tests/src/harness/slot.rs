@@ -6,6 +6,7 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use tokio::sync::{Mutex, MutexGuard};
@@ -13,7 +14,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::command::signal;
 use super::engine::Engine;
 use super::hosts;
-use super::watchdog::Watchdog;
+use super::watchdog::{LIMIT, Watchdog};
 
 /// See [`turn`].
 static TURN: Mutex<()> = Mutex::const_new(());
@@ -49,6 +50,14 @@ impl Slot {
     /// # Errors
     /// When the folder of slots cannot be used, or every slot is taken.
     pub fn take() -> Result<Self> {
+        Self::take_for(LIMIT)
+    }
+
+    /// As [`Slot::take`], for as long as `limit`: beyond it the process is ended.
+    ///
+    /// # Errors
+    /// When the folder of slots cannot be used, or every slot is taken.
+    pub fn take_for(limit: Duration) -> Result<Self> {
         let root = std::env::temp_dir().join("berth-e2e");
         std::fs::create_dir_all(&root).with_context(|| format!("create {}", root.display()))?;
         let mut taken = None;
@@ -64,7 +73,7 @@ impl Slot {
                 Err(TryLockError::Error(error)) => return Err(error).context("lock a slot"),
             }
             let dir = root.join(number.to_string());
-            let slot = Self { number, _watchdog: Watchdog::over(dir.clone()), dir, _lock: lock };
+            let slot = Self { number, _watchdog: Watchdog::over(dir.clone(), limit), dir, _lock: lock };
             slot.sweep();
             if taken.is_none() {
                 taken = Some(slot);

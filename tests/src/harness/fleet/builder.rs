@@ -13,6 +13,7 @@ use crate::harness::daemon::Daemon;
 use crate::harness::hosts::Hosts;
 use crate::harness::slot::{Slot, turn};
 use crate::harness::wait::try_until;
+use crate::harness::watchdog::LIMIT;
 use crate::harness::{binary, command};
 
 const REGISTER_DEADLINE: Duration = Duration::from_secs(30);
@@ -32,6 +33,7 @@ pub struct Builder {
     simulated: bool,
     controller_flags: Vec<String>,
     agent_flags: Vec<String>,
+    limit: Duration,
 }
 
 // === impl Builder ===
@@ -48,6 +50,7 @@ impl Default for Builder {
             simulated: false,
             controller_flags: Vec::new(),
             agent_flags: Vec::new(),
+            limit: LIMIT,
         }
     }
 }
@@ -116,6 +119,13 @@ impl Builder {
         self
     }
 
+    /// How long it may be in use; beyond it the process is ended, because something hangs.
+    #[must_use]
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
     /// Starts it all, and waits until every agent is registered and connected.
     ///
     /// # Panics
@@ -131,7 +141,7 @@ impl Builder {
 
     /// Everything but the processes.
     async fn prepare(&self, turn: tokio::sync::MutexGuard<'static, ()>) -> Result<Fleet> {
-        let slot = Slot::take()?;
+        let slot = Slot::take_for(self.limit)?;
         let dir = slot.dir().to_owned();
         let identity = init(&dir)?;
         let hosts = if self.on_hosts { Some(Hosts::start(&slot, &self.engines()).await?) } else { None };
@@ -151,7 +161,8 @@ impl Builder {
             fleet.controllers.push(self.controller_seat(number, &addresses, &fleet.dir)?);
         }
         for number in 0..self.agents_in_all() {
-            let agent = self.agent(number, &addresses, &fleet)?;
+            // Of spares, agents have to hear.
+            let agent = self.agent(number, &addresses[..self.controllers], &fleet)?;
             fleet.agents.push(agent);
         }
         Ok(fleet)

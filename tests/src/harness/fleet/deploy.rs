@@ -9,6 +9,15 @@ use super::Fleet;
 const CONTAINER: &str = "app";
 const CONTAINER_PORT: i32 = 8080;
 
+/// What holds up a deployment.
+#[derive(Clone, Copy, Debug)]
+pub enum HookTarget<'a> {
+    /// A task of a task definition has to end well, or a URL has to agree.
+    Arn(&'a str),
+    /// Somebody has to say that it may go on.
+    Pause,
+}
+
 /// A service to create.
 #[derive(Clone, Debug)]
 pub struct ServiceSpec {
@@ -54,11 +63,16 @@ impl ServiceSpec {
         self
     }
 
-    /// A task of this task definition has to end well before a deployment starts anything.
+    /// This hook gates every deployment before it starts anything.
     #[must_use]
-    pub fn migrate_with(mut self, task_definition: &str) -> Self {
+    pub fn gate_with(mut self, target: HookTarget<'_>) -> Self {
+        let (target_type, target) = match target {
+            HookTarget::Arn(arn) => (None, Some(arn.to_owned())),
+            HookTarget::Pause => (Some(ecs::DeploymentLifecycleHookTargetType::Pause.into()), None),
+        };
         self.hooks.push(ecs::DeploymentLifecycleHook {
-            hook_target_arn: Some(task_definition.to_owned()),
+            target_type,
+            hook_target_arn: target,
             lifecycle_stages: vec![ecs::DeploymentLifecycleHookStage::PreScaleUp.into()],
             ..Default::default()
         });
@@ -137,6 +151,15 @@ impl Fleet {
         };
         let reply = self.api().task_definitions.register_task_definition(request).await;
         reply.context("RegisterTaskDefinition").map(drop)
+    }
+
+    /// The same with any image and no environment.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn register_image(&self, family: &str, image: &str) -> Result<()> {
+        let image = Some(image.to_owned());
+        self.register_container(family, ecs::ContainerDefinition { image, ..container("", &[]) }).await
     }
 
     async fn register_container(&self, family: &str, container: ecs::ContainerDefinition) -> Result<()> {
