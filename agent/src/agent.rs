@@ -26,6 +26,7 @@ use crate::report::Outbox;
 use crate::runtime::{Host, Runtime};
 use crate::session::{self, Channels, Session};
 use crate::task::hooks::image::{Images, PullBehavior};
+use crate::task::hooks::secrets;
 
 /// How an agent behaves.
 #[derive(Clone, Debug)]
@@ -104,6 +105,7 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
         Some(dir) => endpoint::open(dir, &instance_id, &entropy).await,
         None => None,
     };
+    host.capabilities.extend(secrets::CAPABILITIES.map(str::to_owned));
     if opened.is_some() {
         host.capabilities.extend(endpoint::CAPABILITIES.map(str::to_owned));
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use berth_model::task::step::Health;
+use berth_proto::agent::v1::RegistryCredentials;
 use berth_proto::ecs::v1 as ecs;
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -278,8 +279,8 @@ pub trait Runtime: Send + Sync + 'static {
     async fn host(&self) -> Result<Host, Error>;
     /// The image, when it is on the host.
     async fn image(&self, reference: &str) -> Result<Option<Image>, Error>;
-    /// Brings an image to the host.
-    async fn pull(&self, reference: &str) -> Result<(), Error>;
+    /// Brings an image to the host, from a registry that asks for these credentials.
+    async fn pull(&self, reference: &str, credentials: Option<&RegistryCredentials>) -> Result<(), Error>;
     /// Removes an image that no container uses; false when one does.
     async fn remove_image(&self, reference: &str) -> Result<bool, Error>;
     /// Makes a volume, when it is not there.

@@ -36,6 +36,8 @@ use berth_proto::ecs::v1::task_protections_server::TaskProtectionsServer;
 use berth_proto::ecs::v1::task_sets_server::TaskSetsServer;
 use berth_proto::ecs::v1::tasks_server::TasksServer;
 use berth_proto::scheduler::v1::scheduler_server::SchedulerServer;
+use berth_proto::secretsmanager::v1::secrets_server::SecretsServer;
+use berth_proto::ssm::v1::parameters_server::ParametersServer;
 use berth_proto::sts::v1::security_tokens_server::SecurityTokensServer;
 use prometheus_client::registry::Registry;
 use tonic::service::Routes;
@@ -55,8 +57,10 @@ pub(crate) mod error;
 mod execute_command;
 mod load;
 mod metrics;
+mod parameter;
 mod render;
 mod scheduler;
+mod secret;
 mod service;
 mod service_deployment;
 mod state_change;
@@ -187,6 +191,8 @@ impl Api {
             .add_service(CommandsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(StateChangesServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(SecurityTokensServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(ParametersServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(SecretsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(TaskEndpointsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(AdminServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
     }

@@ -21,6 +21,7 @@ mod forget;
 mod key;
 mod report;
 mod rollout;
+mod secret;
 mod service;
 mod tag;
 mod task;
@@ -110,6 +111,9 @@ impl Context<'_> {
             Command::ProtectTasks(protection) => task::protect(self, protection),
             Command::DeleteAccessKey(id) => key::delete(self, id),
             Command::NoteKeyUse(uses) => key::note_use(self, uses),
+            Command::PutParameter(put) => secret::put_parameter(self, put),
+            Command::DeleteParameters(names) => secret::delete_parameters(self, names),
+            Command::ChangeSecret(change) => secret::change(self, change),
         }
     }
 

@@ -25,6 +25,9 @@ use crate::time::Timestamp;
 use crate::wire::Wire;
 
 mod rollout;
+mod secret;
+
+pub use secret::{ChangeSecret, Deletion, PutParameter};
 
 pub use rollout::{
     ChangeTaskSets, ContinueServiceDeployment, RecordHook, RollBackService, RolloutStep,
@@ -130,6 +133,12 @@ pub enum Command {
     DeleteAccessKey(String),
     /// Records when access keys were last used. From whoever saw it.
     NoteKeyUse(Vec<(String, Timestamp)>),
+    /// Makes a parameter, or gives it its next value.
+    PutParameter(Box<PutParameter>),
+    /// Takes parameters out, with their history.
+    DeleteParameters(Vec<String>),
+    /// Makes a secret, or changes it.
+    ChangeSecret(Box<ChangeSecret>),
 }
 
 /// Tags to put on a resource and to take away.
@@ -330,6 +339,9 @@ pub struct Forget {
     pub task_definitions: Vec<TaskDefinitionKey>,
     /// INACTIVE clusters.
     pub clusters: Vec<ClusterName>,
+    /// Secrets whose recovery window is over.
+    #[serde(default)]
+    pub secrets: Vec<String>,
 }
 
 /// What became of a command.

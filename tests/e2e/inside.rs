@@ -18,7 +18,8 @@ async fn task_of(fleet: &Fleet, service: &str) -> ecs::Task {
 }
 
 async fn metadata(fleet: &Fleet, task: &ecs::Task, path: &str) -> Value {
-    let (status, body) = ask(fleet.endpoint(task).unwrap(), METADATA, path, None).await.expect("answered");
+    let endpoint = fleet.endpoint(task).expect("it has a port");
+    let (status, body) = ask(endpoint, METADATA, path, None).await.expect("answered");
     assert_eq!(status, 200, "{path}: {body}");
     serde_json::from_str(&body).expect("JSON")
 }

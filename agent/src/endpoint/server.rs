@@ -11,7 +11,6 @@ use axum::routing::get;
 use berth_process::clock::Clock;
 use berth_process::net::{self, Protocol};
 use berth_process::shutdown::Shutdown;
-use serde_json::Value;
 use tonic::service::Routes;
 
 use super::credentials::Credentials;
@@ -136,7 +135,7 @@ async fn task_with_tags(State(server): Shared, Path(id): Path<String>) -> Respon
 async fn container_stats(State(server): Shared, Path(id): Path<String>) -> Response {
     let Some(caller) = server.caller(&id).await else { return unknown(&id, "container stats") };
     let stats = server.container_stats(&caller.task, caller.at).await;
-    json::answer(StatusCode::OK, stats.unwrap_or(Value::Object(serde_json::Map::new())))
+    json::answer(StatusCode::OK, stats.unwrap_or_else(|| serde_json::json!({})))
 }
 
 async fn task_stats(State(server): Shared, Path(id): Path<String>) -> Response {

@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument as _;
 
 use super::{Options, Parts, retries};
+use crate::controllers::Controllers;
 use crate::endpoint::Endpoint;
 use crate::ledger::{self, Ledger};
 use crate::limits;
@@ -67,6 +68,7 @@ pub(super) struct Operator {
     instance_id: String,
     stop_timeout: Duration,
     endpoint: Option<Arc<Endpoint>>,
+    controllers: Arc<Controllers>,
     launches: Arc<Semaphore>,
     stops: Arc<Semaphore>,
 }
@@ -98,6 +100,7 @@ impl Operator {
             instance_id: parts.ledger.instance_id().to_owned(),
             stop_timeout: options.stop_timeout,
             endpoint: parts.endpoint.clone(),
+            controllers: parts.controllers.clone(),
             launches: Arc::new(Semaphore::new(options.launch_concurrency)),
             stops: Arc::new(Semaphore::new(limits::STOPS)),
         })
@@ -123,7 +126,10 @@ impl Operator {
         telemetry::set_parent(&span, &task.desired().traceparent);
         let subject = Subject { operator: self.clone(), id, at, span: span.clone() };
         let operation = match action {
-            Action::Pull => subject.pull(definition.image().to_owned()).boxed(),
+            Action::Pull => {
+                let name = definition.repository_credentials.is_some().then(|| definition.name().to_owned());
+                subject.pull(definition.image().to_owned(), name).boxed()
+            }
             Action::Create => {
                 let surroundings = hooks::Surroundings {
                     instance_id: &self.instance_id,
@@ -131,7 +137,9 @@ impl Operator {
                     endpoint: self.endpoint.as_deref(),
                 };
                 let launch = hooks::launch(task, at, surroundings)?;
-                subject.create(launch, hooks::volumes::of_task(task, &self.instance_id)).boxed()
+                let has_secrets = hooks::secrets::are_needed(definition);
+                let volumes = hooks::volumes::of_task(task, &self.instance_id);
+                subject.create(launch, volumes, has_secrets).boxed()
             }
             Action::Start => {
                 let has_dynamic_ports = !definition.port_mappings.is_empty();

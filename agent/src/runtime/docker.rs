@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use berth_process::clock::Clock;
+use berth_proto::agent::v1::RegistryCredentials;
 use bollard::query_parameters::{
     CreateContainerOptions, ListContainersOptions, ListVolumesOptions, RemoveContainerOptions,
     RemoveVolumeOptions, StopContainerOptions,
@@ -105,8 +106,8 @@ impl Runtime for Docker {
         image::find(&self.client().await?, reference).await
     }
 
-    async fn pull(&self, reference: &str) -> Result<(), Error> {
-        image::pull(&self.client_with_timeout(limits::PULL_TIMEOUT).await?, reference).await
+    async fn pull(&self, reference: &str, credentials: Option<&RegistryCredentials>) -> Result<(), Error> {
+        image::pull(&self.client_with_timeout(limits::PULL_TIMEOUT).await?, reference, credentials).await
     }
 
     async fn remove_image(&self, reference: &str) -> Result<bool, Error> {

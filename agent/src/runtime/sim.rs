@@ -11,6 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use berth_process::clock::Clock;
 use berth_process::entropy::Entropy;
+use berth_proto::agent::v1::RegistryCredentials;
 use futures::stream::BoxStream;
 
 use super::{
@@ -132,7 +133,7 @@ impl Runtime for Sim {
         Ok(Some(Image { id: reference.to_owned(), digest: String::new() }))
     }
 
-    async fn pull(&self, reference: &str) -> Result<(), Error> {
+    async fn pull(&self, reference: &str, _: Option<&RegistryCredentials>) -> Result<(), Error> {
         self.answers()?;
         let script = Script::of(reference);
         if !script.pull_latency.is_zero() {

@@ -15,6 +15,7 @@ mod endpoint;
 pub mod image;
 mod network;
 mod resources;
+pub mod secrets;
 pub mod volumes;
 
 /// What a launch depends on beside its task.

@@ -175,6 +175,11 @@ impl Authenticator {
         self.sealing_key.seal(id, secret, entropy)
     }
 
+    /// Decrypts what [`Self::seal`] made. `None` when it was made with another key or for something else.
+    pub(crate) fn unseal(&self, id: &str, sealed: &[u8]) -> Option<String> {
+        self.sealing_key.unseal(id, sealed)
+    }
+
     /// A task that has not ended; what an ended one held opens nothing.
     fn running(&self, task: TaskRole) -> Result<Principal, Error> {
         let id = task.task_id.parse().ok();

@@ -20,6 +20,8 @@ use super::call::{Answer, Handlers};
 use super::error::{Error, IntoStatus};
 use super::render;
 
+mod secrets;
+
 /// How long credentials of a task are good. Source: ECS, six hours.
 const CREDENTIALS: Duration = Duration::from_secs(6 * 60 * 60);
 
@@ -88,6 +90,16 @@ impl TaskEndpoints for Handlers {
             task_tags: render::tags(&task.tags),
             container_instance_tags: instance.map(|it| it.spec.tags.clone()).unwrap_or_default(),
         }))
+    }
+
+    async fn get_container_secrets(
+        &self,
+        request: Request<pb::GetContainerSecretsRequest>,
+    ) -> Answer<pb::GetContainerSecretsResponse> {
+        let request = request.into_inner();
+        let (view, task, definition) = self.task(&request.container_instance_id, &request.task_id).await?;
+        let found = self.shared().container_secrets(&request.container, (&task, &definition), &view)?;
+        Ok(Response::new(found))
     }
 }
 

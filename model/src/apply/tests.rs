@@ -11,6 +11,7 @@ use crate::state::invariant::check;
 mod arbitrary;
 mod instances;
 mod reports;
+mod secrets;
 mod services;
 
 /// The state as it would be had this revision not been.
