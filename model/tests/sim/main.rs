@@ -12,12 +12,13 @@ mod agent;
 mod faults;
 mod fixture;
 mod oracle;
+mod queue;
 mod recorded;
 mod world;
 
 use world::World;
 
-const DEFAULT_SEEDS: u64 = 50;
+const DEFAULT_SEEDS: u64 = 200;
 
 fn seeds() -> Range<u64> {
     let asked = std::env::var_os("BERTH_SEEDS").and_then(|text| text.into_string().ok()).unwrap_or_default();
