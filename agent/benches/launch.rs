@@ -126,6 +126,8 @@ async fn main() {
         ledger: ledger.clone(),
         reports: Vec::new(),
         images,
+        endpoint: None,
+        controllers: Arc::default(),
         outbox: outbox.clone(),
         clock,
         entropy,

@@ -3,6 +3,7 @@
 //! A process has one, or thousands with the simulated runtime. Everything that reaches outside comes in through
 //! [`Setup`], so a simulation runs the same agent over its own network, clock and runtime.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,9 @@ use berth_process::shutdown::{OnError, Shutdown};
 use berth_process::token::Signer;
 
 use crate::cleanup::{self, Cleanup};
+use crate::controllers::Controllers;
 use crate::definition::Interner;
+use crate::endpoint;
 use crate::engine::{self, Engine};
 use crate::inventory::{Declared, Inventory};
 use crate::ledger::{self, Ledger, Store};
@@ -23,6 +26,7 @@ use crate::report::Outbox;
 use crate::runtime::{Host, Runtime};
 use crate::session::{self, Channels, Session};
 use crate::task::hooks::image::{Images, PullBehavior};
+use crate::task::hooks::secrets;
 
 /// How an agent behaves.
 #[derive(Clone, Debug)]
@@ -47,6 +51,8 @@ pub struct Options {
     pub report_delay: Duration,
     /// When things are cleaned up.
     pub cleanup: cleanup::Options,
+    /// Where the endpoint that tasks ask keeps its key; none: there is none.
+    pub endpoint_dir: Option<PathBuf>,
 }
 
 /// Makes the runtime of the instance with this id.
@@ -94,7 +100,17 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
     let ledger = Arc::new(ledger);
     let instance_id = ledger.instance_id().to_owned();
     let runtime = runtime(&instance_id);
-    let inventory = Inventory::new(&options.declared, &host(&*runtime, &entropy).await);
+    let mut host = host(&*runtime, &entropy).await;
+    let opened = match &options.endpoint_dir {
+        Some(dir) => endpoint::open(dir, &instance_id, &entropy).await,
+        None => None,
+    };
+    host.capabilities.extend(secrets::CAPABILITIES.map(str::to_owned));
+    if opened.is_some() {
+        host.capabilities.extend(endpoint::CAPABILITIES.map(str::to_owned));
+    }
+    let controllers = Arc::new(Controllers::default());
+    let inventory = Inventory::new(&options.declared, &host);
     let images = Images::new(
         options.pull_behavior,
         options.pull_concurrency,
@@ -109,6 +125,8 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
         ledger: ledger.clone(),
         reports: remembered.reports,
         images: images.clone(),
+        endpoint: opened.as_ref().map(|opened| opened.endpoint.clone()),
+        controllers: controllers.clone(),
         outbox: outbox.clone(),
         clock: clock.clone(),
         entropy: entropy.clone(),
@@ -116,6 +134,18 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
     };
     let (engine, handle) = Engine::adopt(engine_options(&options, &inventory), engine_parts).await;
     engine.start(shutdown);
+    if let Some(opened) = opened {
+        let parts = endpoint::Parts {
+            engine: handle.clone(),
+            runtime: runtime.clone(),
+            controllers: controllers.clone(),
+            instance_id: instance_id.clone(),
+            zone: options.declared.zone.clone().unwrap_or_default(),
+            clock: clock.clone(),
+        };
+        let server = endpoint::Server::run(opened, parts, shutdown.child());
+        shutdown.spawn("task endpoint", OnError::Shutdown, server);
+    }
     let cleanup = Cleanup::new(
         options.cleanup,
         runtime.clone(),
@@ -134,6 +164,7 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
         report_delay: options.report_delay,
         ledger,
         engine: handle.clone(),
+        asked: controllers,
         outbox,
         runtime,
         entropy,
@@ -181,6 +212,7 @@ impl Default for Options {
             resync_period: Some(crate::limits::RESYNC_PERIOD),
             report_delay: Duration::from_millis(20),
             cleanup: cleanup::Options::default(),
+            endpoint_dir: None,
         }
     }
 }

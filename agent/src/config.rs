@@ -89,6 +89,8 @@ pub struct Config {
     pub images_per_cleanup: usize,
     /// How full the disk may be before things are cleaned up early.
     pub disk_pressure_percent: u64,
+    /// Whether containers find metadata and credentials at 169.254.170.2.
+    pub task_endpoint: bool,
     /// Where metrics and health are served.
     pub ops_listen: SocketAddr,
     /// Gets the bound addresses once the agent runs.
@@ -143,6 +145,11 @@ impl Config {
             // A simulated runtime cannot miss an event.
             resync_period: (self.runtime == RuntimeKind::Docker).then_some(crate::limits::RESYNC_PERIOD),
             report_delay: self.report_delay.get(),
+            // A simulated container asks nothing, and one of a Docker elsewhere cannot reach this host.
+            endpoint_dir: (self.task_endpoint
+                && self.runtime == RuntimeKind::Docker
+                && self.docker_host.starts_with("unix://"))
+            .then(|| self.data_dir.clone()),
             cleanup: cleanup::Options {
                 container_wait: self.container_cleanup_wait.get(),
                 image_interval: self.image_cleanup_interval.get(),
@@ -207,6 +214,7 @@ impl Default for Config {
             image_minimum_age: duration(cleanup.image_minimum_age),
             images_per_cleanup: cleanup.images_per_cycle,
             disk_pressure_percent: cleanup.disk_pressure_percent,
+            task_endpoint: true,
             ops_listen: SocketAddr::from(([127, 0, 0, 1], 7411)),
             ready_file: None,
             log: "info".to_owned(),

@@ -26,6 +26,8 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use crate::controllers::Controllers;
+use crate::endpoint::Endpoint;
 use crate::ledger::{self, Ledger};
 use crate::limits;
 use crate::manifest::{self, DesiredTask, Set};
@@ -42,7 +44,7 @@ mod handle;
 mod operation;
 mod resync;
 
-pub use handle::{Engine, Handle, Located};
+pub use handle::{Engine, Handle, Known, Located};
 
 use handle::Message;
 use operation::{Answer, Operator};
@@ -72,6 +74,10 @@ pub struct Parts {
     pub reports: Vec<wire::TaskReport>,
     /// What brings images.
     pub images: Arc<Images>,
+    /// What containers may ask, where that is possible.
+    pub endpoint: Option<Arc<Endpoint>>,
+    /// Who is asked on behalf of tasks.
+    pub controllers: Arc<Controllers>,
     /// Where reports go.
     pub outbox: Arc<Outbox>,
     /// The present.
@@ -181,6 +187,9 @@ impl Loop {
             Message::Active(reply) => {
                 let active = self.tasks.values().filter(|task| !task.is_finished());
                 let _ = reply.send(active.map(|task| task.desired().id.clone()).collect());
+            }
+            Message::Task(task_id, reply) => {
+                let _ = reply.send(self.tasks.get(&task_id).map(Known::of));
             }
             Message::Locate { task_id, container, reply } => {
                 let _ = reply.send(self.locate(&task_id, &container));

@@ -37,6 +37,8 @@ pub const LAST_LOG_LINES_TIMEOUT: Duration = Duration::from_secs(2);
 /// Images whose last pull is remembered in memory, successes and failures each; more are pulled as if for the first time.
 pub const REMEMBERED_PULLS: usize = 256;
 
+/// How long a container's start waits for a controller that can tell its secrets.
+pub const SECRETS_TIMEOUT: Duration = Duration::from_secs(2 * 60);
 /// How long a runtime may take to create a container (the ECS agent's default).
 pub const CREATE_TIMEOUT: Duration = Duration::from_secs(4 * 60);
 /// How long a runtime may take to start a container (the ECS agent's default).

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use berth_model::task::step::Health;
+use berth_proto::agent::v1::RegistryCredentials;
 use berth_proto::ecs::v1 as ecs;
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -165,6 +166,47 @@ pub struct Container {
     pub network_bindings: Vec<ecs::NetworkBinding>,
 }
 
+/// What only the runtime knows of a container, for whoever asks about it from inside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Details {
+    /// Its name on the host.
+    pub name: String,
+    /// The runtime's id of its image.
+    pub image_id: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// When it was made, as RFC 3339 has it.
+    pub created_at: String,
+    /// What of the host it sees, by the path inside.
+    pub mounts: BTreeMap<String, String>,
+    /// Its networks, by their mode.
+    pub networks: BTreeMap<String, Network>,
+    /// What its health check said last.
+    pub health: Option<HealthDetails>,
+}
+
+/// The addresses of a container in a network.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Network {
+    /// IPv4.
+    pub ipv4: Vec<String>,
+    /// IPv6.
+    pub ipv6: Vec<String>,
+    /// Of its interface.
+    pub mac: String,
+}
+
+/// What a health check said last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HealthDetails {
+    /// When, as RFC 3339 has it.
+    pub since: Option<String>,
+    /// With what it ended.
+    pub exit_code: Option<i64>,
+    /// What it printed.
+    pub output: Option<String>,
+}
+
 /// One container in a list: less than [`Container`], and cheap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
@@ -237,8 +279,8 @@ pub trait Runtime: Send + Sync + 'static {
     async fn host(&self) -> Result<Host, Error>;
     /// The image, when it is on the host.
     async fn image(&self, reference: &str) -> Result<Option<Image>, Error>;
-    /// Brings an image to the host.
-    async fn pull(&self, reference: &str) -> Result<(), Error>;
+    /// Brings an image to the host, from a registry that asks for these credentials.
+    async fn pull(&self, reference: &str, credentials: Option<&RegistryCredentials>) -> Result<(), Error>;
     /// Removes an image that no container uses; false when one does.
     async fn remove_image(&self, reference: &str) -> Result<bool, Error>;
     /// Makes a volume, when it is not there.
@@ -264,6 +306,10 @@ pub trait Runtime: Send + Sync + 'static {
     fn events(&self) -> BoxStream<'static, Event>;
     /// The log of a container.
     fn logs(&self, runtime_id: &str, options: LogOptions) -> BoxStream<'static, Result<LogRecord, Error>>;
+    /// What else is known of one container of this instance; none when there is none with this id.
+    async fn describe(&self, runtime_id: &str) -> Result<Option<Details>, Error>;
+    /// What a container uses now, as Docker tells it; none when it does not run.
+    async fn stats(&self, runtime_id: &str) -> Result<Option<serde_json::Value>, Error>;
     /// How full the disk is; none when it cannot be told.
     async fn disk_use(&self) -> Option<DiskUse>;
 }

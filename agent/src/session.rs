@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 
+use crate::controllers::Controllers;
 use crate::engine::Handle;
 use crate::inventory::Inventory;
 use crate::ledger::{self, Ledger};
@@ -63,6 +64,8 @@ pub struct Parts {
     pub engine: Handle,
     /// What is to be said.
     pub outbox: Arc<Outbox>,
+    /// Gets the controller that tasks may ask: the one that the session is with.
+    pub asked: Arc<Controllers>,
     /// Whose logs are read.
     pub runtime: Arc<dyn Runtime>,
     /// Jitter and the choice of a controller.
@@ -190,6 +193,8 @@ impl Session {
             "session opened"
         );
         let _open = self.parts.presence.open(controller);
+        let channel = self.parts.channels.get(controller);
+        let _connected = self.parts.asked.connect(channel, self.parts.signer.clone());
         self.parts.metrics.session_opened();
         let stream = stream::Stream::new(&self.parts, &mut self.directory, client, sender, &welcome);
         let result = stream.run(inbound, token).await;

@@ -21,6 +21,7 @@ use berth_process::entropy::Entropy;
 use berth_process::identity::ClusterIdentity;
 use berth_proto::DESCRIPTOR_SET;
 use berth_proto::admin::v1::admin_server::AdminServer;
+use berth_proto::agent::v1::task_endpoints_server::TaskEndpointsServer;
 use berth_proto::ecs::v1::account_settings_server::AccountSettingsServer;
 use berth_proto::ecs::v1::capacity_providers_server::CapacityProvidersServer;
 use berth_proto::ecs::v1::clusters_server::ClustersServer;
@@ -38,6 +39,8 @@ use berth_proto::ecs::v1::task_protections_server::TaskProtectionsServer;
 use berth_proto::ecs::v1::task_sets_server::TaskSetsServer;
 use berth_proto::ecs::v1::tasks_server::TasksServer;
 use berth_proto::scheduler::v1::scheduler_server::SchedulerServer;
+use berth_proto::secretsmanager::v1::secrets_server::SecretsServer;
+use berth_proto::ssm::v1::parameters_server::ParametersServer;
 use berth_proto::sts::v1::security_tokens_server::SecurityTokensServer;
 use prometheus_client::registry::Registry;
 use tonic::service::Routes;
@@ -60,9 +63,11 @@ mod express_gateway_service;
 mod gateway;
 mod load;
 mod metrics;
+mod parameter;
 mod region;
 mod render;
 mod scheduler;
+mod secret;
 mod service;
 mod service_deployment;
 mod state_change;
@@ -70,6 +75,7 @@ mod sts;
 mod tag;
 mod task;
 mod task_definition;
+mod task_endpoint;
 mod task_protection;
 mod task_set;
 mod trace;
@@ -208,6 +214,9 @@ impl Api {
             .add_service(GatewaysServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(StateChangesServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(SecurityTokensServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(ParametersServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(SecretsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(TaskEndpointsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(AdminServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
     }
 }

@@ -10,6 +10,9 @@ use berth_proto::ecs::v1::{
     ListTaskDefinitionFamiliesRequest, ListTaskDefinitionsRequest, ListTasksRequest,
 };
 
+use berth_proto::secretsmanager::v1::ListSecretsRequest;
+use berth_proto::ssm::v1::DescribeParametersRequest;
+
 use crate::client::{Client, Operation};
 use crate::context::Session;
 use crate::failure::Failure;
@@ -52,6 +55,8 @@ paged! {
     ListTaskDefinitionsRequest.task_definition_arns: String;
     ListTaskDefinitionFamiliesRequest.families: String;
     ListAttributesRequest.attributes: berth_proto::ecs::v1::Attribute;
+    DescribeParametersRequest.parameters: berth_proto::ssm::v1::ParameterMetadata;
+    ListSecretsRequest.secret_list: berth_proto::secretsmanager::v1::SecretListEntry;
 }
 
 /// Every entry of every page.

@@ -140,6 +140,12 @@ pub(crate) enum Command {
     /// Controllers: who decides
     #[command(subcommand, alias = "controllers")]
     Controller(cmd::controller::Controller),
+    /// Parameters: values that task definitions refer to
+    #[command(subcommand, alias = "parameters")]
+    Parameter(cmd::parameter::Parameter),
+    /// Secrets: values that task definitions refer to, with versions
+    #[command(subcommand, alias = "secrets")]
+    Secret(cmd::secret::Secret),
     /// Access keys: who may call
     #[command(subcommand, alias = "keys")]
     Key(cmd::key::Key),
@@ -209,6 +215,13 @@ mod tests {
             "berth events -f --since 1h",
             "berth key create --description pipeline",
             "berth key ls",
+            "berth parameter put /prod/db/url db:1 --type String",
+            "berth parameter put /prod/db/password --file -",
+            "berth parameter ls /prod",
+            "berth secret create db --file db.json --description 'of the app'",
+            "berth secret put db new",
+            "berth secret get db --stage AWSPREVIOUS",
+            "berth secret rm db --force",
             "berth controller ls",
             "berth reconciler list -o yaml",
             "berth profile set prod --endpoint a:1 --default-region eu-west-1 --use",
@@ -235,6 +248,8 @@ mod tests {
             "berth run web --image alpine",
             "berth ps -o xml",
             "berth completion tcsh",
+            "berth secret put db",
+            "berth parameter put /x value --file y",
         ];
         for line in lines {
             let error = command().try_get_matches_from(line.split(' ')).expect_err(line);

@@ -15,10 +15,12 @@ pub(crate) mod init;
 pub(crate) mod instance;
 pub(crate) mod key;
 pub(crate) mod logs;
+pub(crate) mod parameter;
 pub(crate) mod profile;
 pub(crate) mod ps;
 pub(crate) mod reconciler;
 pub(crate) mod run;
+pub(crate) mod secret;
 pub(crate) mod service;
 pub(crate) mod task;
 pub(crate) mod task_definition;
@@ -39,6 +41,8 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Exit, Fai
         Command::Instance(instance) => Box::pin(instance.run(context)).await,
         Command::Controller(controller) => Box::pin(controller.run(context)).await,
         Command::Key(key) => Box::pin(key.run(context)).await,
+        Command::Parameter(parameter) => Box::pin(parameter.run(context)).await,
+        Command::Secret(secret) => Box::pin(secret.run(context)).await,
         Command::Reconciler(reconciler) => Box::pin(reconciler.run(context)).await,
         Command::Profile(profile) => profile.run(context),
         Command::Completion(completion) => completion.run(context),

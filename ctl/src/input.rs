@@ -16,6 +16,17 @@ pub(crate) fn read_document(path: &str) -> Result<Value, Failure> {
     parse_document(&text).map_err(|problem| Failure::usage(format!("{}: {problem}", shown(path))))
 }
 
+/// A value that was given, or is to be read from a file. The line break that an editor or `echo` leaves at the end is no
+/// part of a single line.
+pub(crate) fn value_of(given: Option<String>, file: Option<&str>) -> Result<String, Failure> {
+    if let Some(value) = given {
+        return Ok(value);
+    }
+    let text = read_text(file.unwrap_or("-"))?;
+    let line = text.strip_suffix('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+    Ok(line.filter(|line| !line.contains('\n')).map_or_else(|| text.clone(), str::to_owned))
+}
+
 /// Reads a message from a document of which `path` is the origin.
 pub(crate) fn message_of<M: Described>(document: &Value, path: &str) -> Result<M, Failure> {
     json::from_value(document).map_err(|mistakes| Failure::usage(format!("{}:\n  {mistakes}", shown(path))))

@@ -23,6 +23,7 @@ mod queue;
 mod region;
 mod report;
 mod rollout;
+mod secret;
 mod service;
 mod tag;
 mod task;
@@ -122,6 +123,9 @@ impl Context<'_> {
             Command::InRegion(_) => Err(Rejection::Malformed("a region has no regions".into())),
             Command::QueueTasks(queue) => queue::queue(self, queue),
             Command::PlaceTasks(place) => queue::place(self, place),
+            Command::PutParameter(put) => secret::put_parameter(self, put),
+            Command::DeleteParameters(names) => secret::delete_parameters(self, names),
+            Command::ChangeSecret(change) => secret::change(self, change),
         }
     }
 

@@ -53,9 +53,7 @@ impl Scope {
     /// the same whoever computes it.
     pub fn container(&self, cluster: &ClusterName, task: TaskId, container: &str) -> String {
         let number = task.number() ^ fnv128(container.as_bytes());
-        let hex = format!("{number:032x}");
-        let (a, b, c, d, e) = (&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
-        self.arn(format_args!("container/{cluster}/{task}/{a}-{b}-{c}-{d}-{e}"))
+        self.arn(format_args!("container/{cluster}/{task}/{}", uuid(number)))
     }
 
     /// ARN of a service deployment.
@@ -83,10 +81,23 @@ impl Scope {
         self.arn(format_args!("capacity-provider/{name}"))
     }
 
+    /// ARN of a parameter of the Systems Manager.
+    pub fn parameter(&self, name: &str) -> String {
+        let (partition, region, account) = (&self.partition, &self.region, &self.account);
+        format!("arn:{partition}:ssm:{region}:{account}:parameter/{}", name.trim_start_matches('/'))
+    }
+
     /// ARN of a revision of a task definition.
     pub fn task_definition(&self, key: &TaskDefinitionKey) -> String {
         self.arn(format_args!("task-definition/{key}"))
     }
+}
+
+/// A number in the shape of a UUID.
+pub fn uuid(number: u128) -> String {
+    let hex = format!("{number:032x}");
+    let (a, b, c, d, e) = (&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
+    format!("{a}-{b}-{c}-{d}-{e}")
 }
 
 /// The resource part of an ARN of this kind (`cluster`, `service`, …), or the text itself when it is a short name.

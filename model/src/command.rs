@@ -28,6 +28,9 @@ use crate::wire::Wire;
 
 mod queue;
 mod rollout;
+mod secret;
+
+pub use secret::{ChangeSecret, Deletion, PutParameter};
 
 pub use queue::{PlaceTasks, Placing, QueueTasks};
 pub use rollout::{
@@ -138,9 +141,15 @@ pub enum Command {
     QueueTasks(QueueTasks),
     /// Gives tasks that waited their instances. From the queue planner.
     PlaceTasks(PlaceTasks),
-    /// Anything above, in another region than the deployment's own. A kind of its own, so that a build which knows
+    /// Any other command, in another region than the deployment's own. A kind of its own, so that a build which knows
     /// nothing of regions stops instead of doing it here.
     InRegion(InRegion),
+    /// Makes a parameter, or gives it its next value.
+    PutParameter(Box<PutParameter>),
+    /// Takes parameters out, with their history.
+    DeleteParameters(Vec<String>),
+    /// Makes a secret, or changes it.
+    ChangeSecret(Box<ChangeSecret>),
 }
 
 /// A command for a region.
@@ -374,6 +383,9 @@ pub struct Forget {
     pub task_definitions: Vec<TaskDefinitionKey>,
     /// INACTIVE clusters.
     pub clusters: Vec<ClusterName>,
+    /// Secrets whose recovery window is over.
+    #[serde(default)]
+    pub secrets: Vec<String>,
 }
 
 /// What became of a command.

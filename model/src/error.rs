@@ -49,6 +49,20 @@ pub enum Exception {
     TargetNotConnected,
     /// ECS knows it and this deployment cannot do it.
     UnsupportedFeature,
+    /// No such parameter.
+    ParameterNotFound,
+    /// The parameter has no such version.
+    ParameterVersionNotFound,
+    /// A parameter of that name is there.
+    ParameterAlreadyExists,
+    /// There are as many parameters as there may be.
+    ParameterLimitExceeded,
+    /// A parameter of a call about parameters or secrets is not valid.
+    Validation,
+    /// A secret of that name is there.
+    ResourceExists,
+    /// The secret is not in a state for this.
+    InvalidRequest,
     /// The caller may not.
     AccessDenied,
     /// Too many calls.
@@ -98,6 +112,13 @@ impl Exception {
             Self::NoUpdateAvailable => "NoUpdateAvailableException",
             Self::TargetNotConnected => "TargetNotConnectedException",
             Self::UnsupportedFeature => "UnsupportedFeatureException",
+            Self::ParameterNotFound => "ParameterNotFound",
+            Self::ParameterVersionNotFound => "ParameterVersionNotFound",
+            Self::ParameterAlreadyExists => "ParameterAlreadyExists",
+            Self::ParameterLimitExceeded => "ParameterLimitExceeded",
+            Self::Validation => "ValidationException",
+            Self::ResourceExists => "ResourceExistsException",
+            Self::InvalidRequest => "InvalidRequestException",
             Self::AccessDenied => "AccessDeniedException",
             Self::Throttling => "ThrottlingException",
             Self::Server => "ServerException",

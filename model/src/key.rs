@@ -46,4 +46,6 @@ pub enum Role {
     Agent,
     /// What a controller needs of another.
     Peer,
+    /// What a task may ask of its own cluster. No key has it: its credentials end by themselves and with the task.
+    Task,
 }

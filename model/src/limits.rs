@@ -78,6 +78,27 @@ pub const CAPACITY_PROVIDERS: usize = 20;
 /// Access keys; one more is refused. A deployment has one for each of its people, tools and pipelines.
 pub const ACCESS_KEYS: usize = 1_000;
 
+/// Parameters; one more is refused. Source: SSM quotas.
+pub const PARAMETERS: usize = 10_000;
+
+/// Values that a parameter remembers; the oldest goes first. Source: SSM quotas.
+pub const PARAMETER_VERSIONS: usize = 100;
+
+/// Bytes of the value of a parameter of the standard tier; a longer one is refused. Source: SSM quotas.
+pub const STANDARD_PARAMETER_BYTES: usize = 4_096;
+
+/// Bytes of the value of a parameter of the advanced tier; a longer one is refused. Source: SSM quotas.
+pub const ADVANCED_PARAMETER_BYTES: usize = 8_192;
+
+/// Secrets; one more is refused. All of them are in every controller's memory.
+pub const SECRETS: usize = 10_000;
+
+/// Values that a secret remembers; the oldest without a stage goes first.
+pub const SECRET_VERSIONS: usize = 20;
+
+/// Bytes of the value of a secret; a longer one is refused. Source: Secrets Manager quotas.
+pub const SECRET_BYTES: usize = 65_536;
+
 /// Instances that one UpdateContainerInstancesState names; a longer list is refused. Source: ECS API.
 pub const INSTANCES_PER_UPDATE: usize = 10;
 

@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 pub mod backoff;
+pub mod bucket;
 pub mod clock;
 pub mod config;
 pub mod entropy;

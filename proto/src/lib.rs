@@ -21,6 +21,22 @@ pub mod sts {
     }
 }
 
+/// Parameters: the part of the Systems Manager API that task definitions refer to.
+pub mod ssm {
+    #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the schema documents it")]
+    pub mod v1 {
+        tonic::include_proto!("berth.ssm.v1");
+    }
+}
+
+/// Secrets: the part of the Secrets Manager API that task definitions refer to.
+pub mod secretsmanager {
+    #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the schema documents it")]
+    pub mod v1 {
+        tonic::include_proto!("berth.secretsmanager.v1");
+    }
+}
+
 /// What controllers and agents say to each other.
 pub mod agent {
     #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the schema documents it")]

@@ -10,7 +10,10 @@ mod errors;
 mod regions;
 mod sdk;
 
-use berth_tests::harness::fleet::Fleet;
+use std::time::Duration;
+
+use berth_tests::harness::fleet::{Fleet, Member};
+use berth_tests::harness::wait::until;
 use berth_tests::harness::{require_aws_clients, require_docker};
 
 use clients::Clients;
@@ -28,6 +31,18 @@ async fn run(program: &str) {
     fleet.finish().await;
 }
 
+/// The same with containers.
+async fn run_with_containers(program: &str) {
+    let Some(python) = require_aws_clients() else { return };
+    if !require_docker() {
+        return;
+    }
+    let fleet =
+        Fleet::builder().controllers(1).agents(1).controller_flag("--task-healthy-after 1s").start().await;
+    Clients::new(&python, &fleet).run(program).await;
+    fleet.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn boto3_leads_a_service_through_its_life() {
     run("life.py").await;
@@ -35,14 +50,34 @@ async fn boto3_leads_a_service_through_its_life() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn boto3_leads_a_service_of_real_containers_through_its_life() {
+    run_with_containers("life.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn boto3_keeps_secrets_that_only_containers_see() {
     let Some(python) = require_aws_clients() else { return };
     if !require_docker() {
         return;
     }
-    let fleet =
-        Fleet::builder().controllers(1).agents(1).controller_flag("--task-healthy-after 1s").start().await;
-    Clients::new(&python, &fleet).run("life.py").await;
+    let mut fleet = Fleet::builder().controllers(1).agents(1).start().await;
+    Clients::new(&python, &fleet).run("parameters.py").await;
+    assert_eq!(fleet.files_with("s3cret"), Vec::<std::path::PathBuf>::new(), "a value in the clear");
+    // A controller that comes back opens what it finds on its disk.
+    fleet.kill(Member::Controller(0));
+    fleet.start(Member::Controller(0)).await;
+    until("the value is there", Duration::from_secs(60), async || {
+        let told = fleet.berth(&["secret", "get", "prod/db"]).await?;
+        anyhow::ensure!(told.contains("s3cret-two"), "{told}");
+        Ok(())
+    })
+    .await;
+    fleet.allow_disturbance();
     fleet.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn boto3_acts_for_a_task_in_its_own_cluster() {
+    run_with_containers("inside.py").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,7 @@ mod deployment;
 mod hooks;
 mod hosts;
 mod images;
+mod inside;
 mod placement;
 mod queue;
 mod rollback;

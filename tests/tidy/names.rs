@@ -12,12 +12,13 @@ const BANNED: [&str; 19] = [
 const BANNED_PREFIXES: [&str; 3] = ["handle_", "process_", "do_"];
 
 /// Names that somebody else gave, and the reason.
-const ALLOWED: [(&str, &str); 9] = [
+const ALLOWED: [(&str, &str); 10] = [
     ("Node", "openraft's type configuration"),
     ("NodeId", "openraft's type configuration"),
     ("Replica", "SchedulingStrategy's value in ECS"),
     ("REPLICA", "SchedulingStrategy's value in ECS"),
     ("data_dir", "the flag's name in every daemon"),
+    ("data_type", "DataType in SSM"),
     ("is_replica", "asks for the scheduling strategy of this name"),
     ("node_id", "openraft's own argument"),
     ("version_info", "versionInfo in ECS"),

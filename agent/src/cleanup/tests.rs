@@ -49,6 +49,8 @@ async fn host(options: Options) -> Host {
         ledger: ledger.clone(),
         reports: Vec::new(),
         images: images.clone(),
+        endpoint: None,
+        controllers: Arc::default(),
         outbox: Arc::new(Outbox::default()),
         clock: clock.clone(),
         entropy,
@@ -117,7 +119,7 @@ async fn a_container_that_runs_is_never_removed() {
 async fn only_images_that_this_agent_brought_are_removed_and_the_oldest_first() {
     let mut host = host(Options { images_per_cycle: 1, ..Options::default() }).await;
     // Simulated images are always on the host, so none of them is the agent's.
-    host.images.ensure("theirs").await.unwrap();
+    host.images.ensure("theirs", None).await.unwrap();
     assert!(host.images.pulled().is_empty());
     for reference in ["ours:1", "ours:2"] {
         host.images.adopt_for_test(reference, host.clock.unix_ms());

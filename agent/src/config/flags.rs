@@ -109,6 +109,9 @@ pub struct Flags {
     /// How full the disk may be before things are cleaned up early [default: 85].
     #[arg(long, env = "BERTH_AGENT_DISK_PRESSURE_PERCENT")]
     disk_pressure_percent: Option<u64>,
+    /// Whether containers find metadata and credentials at 169.254.170.2 [default: true].
+    #[arg(long, env = "BERTH_AGENT_TASK_ENDPOINT", action = clap::ArgAction::Set)]
+    task_endpoint: Option<bool>,
     /// Where metrics and health are served [default: 127.0.0.1:7411].
     #[arg(long, env = "BERTH_AGENT_OPS_LISTEN")]
     ops_listen: Option<SocketAddr>,
@@ -145,7 +148,7 @@ impl Flags {
         over!(config, flags: runtime, docker_host, sim_count, sim_start_latency_ms);
         over!(config, flags: image_pull_behavior, pull_concurrency, launch_concurrency, stop_timeout, admission_timeout);
         over!(config, flags: report_delay, container_cleanup_wait, image_cleanup_interval, image_minimum_age);
-        over!(config, flags: images_per_cleanup, disk_pressure_percent, ops_listen, log);
+        over!(config, flags: images_per_cleanup, disk_pressure_percent, task_endpoint, ops_listen, log);
         config.region = flags.region.or(config.region);
         config.cpu_units = flags.cpu_units.or(config.cpu_units);
         config.memory_mib = flags.memory_mib.or(config.memory_mib);

@@ -9,7 +9,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Error, Loop, Options, Parts};
 use crate::limits;
-use crate::manifest::Set;
+use crate::manifest::{DesiredTask, Set};
+use crate::task::{Container, Task};
 
 /// An engine that has adopted what it found and has not begun to act.
 pub struct Engine {
@@ -32,12 +33,26 @@ pub struct Located {
     pub runtime_id: String,
 }
 
+/// A task as it is.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// What the controller sent.
+    pub desired: Arc<DesiredTask>,
+    /// Its containers, in the order of the task definition.
+    pub containers: Vec<Container>,
+    /// What it says of itself.
+    pub report: wire::TaskReport,
+    /// Everything has ended.
+    pub is_finished: bool,
+}
+
 pub(super) enum Message {
     Follow(Arc<Set>),
     Confirm(wire::StopConfirmation),
     Acknowledge(Vec<(String, u64)>),
     Snapshot(oneshot::Sender<Vec<wire::TaskReport>>),
     Active(oneshot::Sender<BTreeSet<String>>),
+    Task(String, oneshot::Sender<Option<Known>>),
     Locate { task_id: String, container: String, reply: oneshot::Sender<Vec<Located>> },
 }
 
@@ -56,6 +71,19 @@ impl Engine {
         let token = shutdown.token().clone();
         let run = async move { self.state.run(self.mailbox, token).await };
         shutdown.spawn::<_, Error>("engine", OnError::Shutdown, run);
+    }
+}
+
+// === impl Known ===
+
+impl Known {
+    pub(super) fn of(task: &Task) -> Self {
+        Self {
+            desired: task.desired().clone(),
+            containers: task.containers().to_vec(),
+            report: task.report(),
+            is_finished: task.is_finished(),
+        }
     }
 }
 
@@ -89,6 +117,13 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         self.send(Message::Active(reply)).await;
         answer.await.ok()
+    }
+
+    /// A task, if there is one with this id.
+    pub async fn task(&self, task_id: &str) -> Option<Known> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Task(task_id.to_owned(), reply)).await;
+        answer.await.ok()?
     }
 
     /// The containers of a task that exist: all of them, or the one with this name.

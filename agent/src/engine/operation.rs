@@ -19,6 +19,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument as _;
 
 use super::{Options, Parts, retries};
+use crate::controllers::Controllers;
+use crate::endpoint::Endpoint;
 use crate::ledger::{self, Ledger};
 use crate::limits;
 use crate::metrics::Metrics;
@@ -65,6 +67,8 @@ pub(super) struct Operator {
     metrics: Arc<Metrics>,
     instance_id: String,
     stop_timeout: Duration,
+    endpoint: Option<Arc<Endpoint>>,
+    controllers: Arc<Controllers>,
     launches: Arc<Semaphore>,
     stops: Arc<Semaphore>,
 }
@@ -95,6 +99,8 @@ impl Operator {
             metrics: parts.metrics.clone(),
             instance_id: parts.ledger.instance_id().to_owned(),
             stop_timeout: options.stop_timeout,
+            endpoint: parts.endpoint.clone(),
+            controllers: parts.controllers.clone(),
             launches: Arc::new(Semaphore::new(options.launch_concurrency)),
             stops: Arc::new(Semaphore::new(limits::STOPS)),
         })
@@ -120,10 +126,20 @@ impl Operator {
         telemetry::set_parent(&span, &task.desired().traceparent);
         let subject = Subject { operator: self.clone(), id, at, span: span.clone() };
         let operation = match action {
-            Action::Pull => subject.pull(definition.image().to_owned()).boxed(),
+            Action::Pull => {
+                let name = definition.repository_credentials.is_some().then(|| definition.name().to_owned());
+                subject.pull(definition.image().to_owned(), name).boxed()
+            }
             Action::Create => {
-                let launch = hooks::launch(task, at, &self.instance_id, self.stop_timeout)?;
-                subject.create(launch, hooks::volumes::of_task(task, &self.instance_id)).boxed()
+                let surroundings = hooks::Surroundings {
+                    instance_id: &self.instance_id,
+                    stop_timeout: self.stop_timeout,
+                    endpoint: self.endpoint.as_deref(),
+                };
+                let launch = hooks::launch(task, at, surroundings)?;
+                let has_secrets = hooks::secrets::are_needed(definition);
+                let volumes = hooks::volumes::of_task(task, &self.instance_id);
+                subject.create(launch, volumes, has_secrets).boxed()
             }
             Action::Start => {
                 let has_dynamic_ports = !definition.port_mappings.is_empty();

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use berth_process::clock::Clock;
+use berth_proto::agent::v1::RegistryCredentials;
 use bollard::query_parameters::{
     CreateContainerOptions, ListContainersOptions, ListVolumesOptions, RemoveContainerOptions,
     RemoveVolumeOptions, StopContainerOptions,
@@ -17,12 +18,13 @@ use futures::stream::BoxStream;
 use parking_lot::Mutex;
 
 use super::{
-    Container, DiskUse, Error, Event, Host, Image, Launch, Listed, LogOptions, LogRecord, Runtime, Volume,
-    label,
+    Container, Details, DiskUse, Error, Event, Host, Image, Launch, Listed, LogOptions, LogRecord, Runtime,
+    Volume, label,
 };
 use crate::limits;
 
 mod container;
+mod describe;
 mod error;
 mod events;
 mod host;
@@ -104,8 +106,8 @@ impl Runtime for Docker {
         image::find(&self.client().await?, reference).await
     }
 
-    async fn pull(&self, reference: &str) -> Result<(), Error> {
-        image::pull(&self.client_with_timeout(limits::PULL_TIMEOUT).await?, reference).await
+    async fn pull(&self, reference: &str, credentials: Option<&RegistryCredentials>) -> Result<(), Error> {
+        image::pull(&self.client_with_timeout(limits::PULL_TIMEOUT).await?, reference, credentials).await
     }
 
     async fn remove_image(&self, reference: &str) -> Result<bool, Error> {
@@ -195,6 +197,14 @@ impl Runtime for Docker {
                 Box::pin(futures::stream::iter([Err(Error::Unavailable("not connected yet".to_owned()))]))
             }
         }
+    }
+
+    async fn describe(&self, runtime_id: &str) -> Result<Option<Details>, Error> {
+        Ok(self.inspect_any(runtime_id).await?.map(describe::details))
+    }
+
+    async fn stats(&self, runtime_id: &str) -> Result<Option<serde_json::Value>, Error> {
+        describe::stats(&self.client().await?, runtime_id).await
     }
 
     async fn disk_use(&self) -> Option<DiskUse> {

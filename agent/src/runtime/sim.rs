@@ -11,10 +11,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use berth_process::clock::Clock;
 use berth_process::entropy::Entropy;
+use berth_proto::agent::v1::RegistryCredentials;
 use futures::stream::BoxStream;
 
 use super::{
-    Container, DiskUse, Error, Event, Host, Image, Launch, Listed, LogOptions, LogRecord, Runtime, Volume,
+    Container, Details, DiskUse, Error, Event, Host, Image, Launch, Listed, LogOptions, LogRecord, Runtime,
+    Volume,
 };
 
 pub mod script;
@@ -131,7 +133,7 @@ impl Runtime for Sim {
         Ok(Some(Image { id: reference.to_owned(), digest: String::new() }))
     }
 
-    async fn pull(&self, reference: &str) -> Result<(), Error> {
+    async fn pull(&self, reference: &str, _: Option<&RegistryCredentials>) -> Result<(), Error> {
         self.answers()?;
         let script = Script::of(reference);
         if !script.pull_latency.is_zero() {
@@ -245,6 +247,16 @@ impl Runtime for Sim {
         let bytes = bytes::Bytes::from(format!("container {runtime_id} is simulated and says nothing\n"));
         let record = LogRecord { is_stderr: false, at_ms: self.clock.unix_ms(), bytes };
         Box::pin(futures::stream::iter([Ok(record)]))
+    }
+
+    /// A simulated container has nothing that could be described.
+    async fn describe(&self, _: &str) -> Result<Option<Details>, Error> {
+        Ok(None)
+    }
+
+    /// A simulated container uses nothing.
+    async fn stats(&self, _: &str) -> Result<Option<serde_json::Value>, Error> {
+        Ok(None)
     }
 
     async fn disk_use(&self) -> Option<DiskUse> {

@@ -36,6 +36,8 @@ pub struct Container {
     pub last_log_lines: Vec<String>,
     /// Ports of the host that lead to it.
     pub network_bindings: Vec<ecs::NetworkBinding>,
+    /// How often it was started again in place, as far as this run of the agent knows.
+    pub restarts: u32,
     /// An exit that was seen before the start was answered.
     early_exit: Option<Exit>,
     /// The end of the run before this one.
@@ -158,6 +160,7 @@ impl Container {
     }
 
     fn prepare_restart(&mut self) {
+        self.restarts = self.restarts.saturating_add(1);
         self.last_exit_ms = self.seen.exited_at_ms.take();
         self.seen.stage = Stage::Created;
         self.seen.health = Health::Unknown;

@@ -8,12 +8,26 @@ use std::time::Duration;
 use berth_proto::ecs::v1 as ecs;
 
 use super::Task;
+use crate::endpoint::Endpoint;
 use crate::runtime::{Launch, label};
 
+mod endpoint;
 pub mod image;
 mod network;
 mod resources;
+pub mod secrets;
 pub mod volumes;
+
+/// What a launch depends on beside its task.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// The instance's id.
+    pub instance_id: &'a str,
+    /// Between SIGTERM and SIGKILL when the task definition does not say.
+    pub stop_timeout: Duration,
+    /// What the container may ask, where that is possible.
+    pub endpoint: Option<&'a Endpoint>,
+}
 
 /// What a hook may know.
 pub(super) struct Context<'a> {
@@ -23,23 +37,24 @@ pub(super) struct Context<'a> {
 
 /// The launch of one container of a task; none for a position that it does not have.
 #[must_use]
-pub fn launch(task: &Task, at: usize, instance_id: &str, stop_timeout: Duration) -> Option<Launch> {
+pub fn launch(task: &Task, at: usize, surroundings: Surroundings<'_>) -> Option<Launch> {
     let container = task.desired().definition.containers.get(at)?;
     let message = &task.desired().definition.message;
     let context = Context { task, container };
     let mut launch = Launch {
         name: context.unique_name(container.name()),
-        labels: context.labels(instance_id),
+        labels: context.labels(surroundings.instance_id),
         definition: container.clone(),
         network_mode: task.desired().definition.network_mode(),
         pid_mode: message.pid_mode(),
         ipc_mode: message.ipc_mode(),
-        stop_timeout: self::stop_timeout(container, stop_timeout),
+        stop_timeout: stop_timeout(container, surroundings.stop_timeout),
         ..Launch::default()
     };
     network::add(&context, &mut launch);
     resources::add(&context, &mut launch);
     volumes::add(&context, &mut launch);
+    endpoint::add(&context, &surroundings, at, &mut launch);
     Some(launch)
 }
 

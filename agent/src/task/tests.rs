@@ -34,7 +34,9 @@ fn container(name: &str) -> ecs::ContainerDefinition {
 }
 
 fn launch(task: &Task, at: usize) -> runtime::Launch {
-    hooks::launch(task, at, "instance", std::time::Duration::from_secs(30)).expect("it has that container")
+    let stop_timeout = std::time::Duration::from_secs(30);
+    let surroundings = hooks::Surroundings { instance_id: "instance", stop_timeout, endpoint: None };
+    hooks::launch(task, at, surroundings).expect("it has that container")
 }
 
 #[test]

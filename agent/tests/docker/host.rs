@@ -87,6 +87,8 @@ impl Host {
             ledger: ledger.clone(),
             reports: remembered.reports,
             images,
+            endpoint: None,
+            controllers: Arc::default(),
             outbox: outbox.clone(),
             clock,
             entropy,

@@ -13,6 +13,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use berth_model::arn::Scope;
+use berth_model::id::Region;
 use berth_model::key::{KeyStatus, Role};
 use berth_process::clock::Clock;
 use berth_process::entropy::Entropy;
@@ -20,6 +21,7 @@ use berth_process::identity::{AccessKey, ClusterIdentity};
 use berth_process::token;
 use http::HeaderMap;
 use http::request::Parts;
+use serde::{Deserialize, Serialize};
 use tonic::Status;
 
 use super::error::{Error, IntoStatus, Unauthenticated};
@@ -30,6 +32,7 @@ mod seal;
 pub(crate) mod session;
 mod verified;
 
+pub(in crate::api) use access::confine;
 pub use seal::{NotASealingKey, SealingKey};
 use verified::Verified;
 
@@ -40,6 +43,22 @@ pub struct Principal {
     pub access_key_id: Arc<str>,
     /// What it may do.
     pub role: Role,
+    /// The task that it is, when it is one.
+    pub task: Option<Arc<TaskRole>>,
+}
+
+/// A task that calls with the credentials of its role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskRole {
+    /// ARN of the role.
+    pub role_arn: String,
+    /// The task.
+    pub task_id: String,
+    /// The region that it may act in, if that is not the deployment's own.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// The cluster that it may act in.
+    pub cluster: String,
 }
 
 /// Knows callers by their tokens.
@@ -62,8 +81,24 @@ pub(crate) struct Held {
 // === impl Principal ===
 
 impl Principal {
+    /// The holder of an access key.
+    pub fn of_key(id: impl Into<Arc<str>>, role: Role) -> Self {
+        Self { access_key_id: id.into(), role, task: None }
+    }
+
+    /// A task. Its bucket of calls is that of its role.
+    pub fn of_task(task: TaskRole) -> Self {
+        let access_key_id = task.role_arn.as_str().into();
+        Self { access_key_id, role: Role::Task, task: Some(Arc::new(task)) }
+    }
+
     /// Its name in what it makes, such as the `registeredBy` of a task definition.
     pub fn arn(&self, scope: &Scope) -> String {
+        if let Some(task) = &self.task {
+            let role = task.role_arn.rsplit('/').next().unwrap_or_default();
+            let (partition, account) = (&scope.partition, &scope.account);
+            return format!("arn:{partition}:sts::{account}:assumed-role/{role}/{}", task.task_id);
+        }
         format!("arn:{}:iam::{}:user/{}", scope.partition, scope.account, self.access_key_id)
     }
 }
@@ -101,16 +136,21 @@ impl Authenticator {
     ) -> Result<Held, Error> {
         let Some(token) = session else {
             let (secret, role) = self.secret(id)?;
-            return Ok(Held { secret, principal: Principal { access_key_id: id.into(), role } });
+            return Ok(Held { secret, principal: Principal::of_key(id, role) });
         };
         let opened = session::open(&self.sealing_key, id, token);
         let opened = opened.ok_or_else(|| Unauthenticated::UnknownKey(id.to_owned()))?;
         if now_unix_ms >= opened.until_unix_ms {
             return Err(Unauthenticated::SessionExpired.into());
         }
-        // A session ends with the key that it was made with.
-        let (_, role) = self.secret(&opened.parent)?;
-        let principal = Principal { access_key_id: opened.parent.into(), role };
+        let principal = match opened.task {
+            Some(task) => self.running(task)?,
+            // A session ends with the key that it was made with.
+            None => {
+                let (_, role) = self.secret(&opened.parent)?;
+                Principal::of_key(opened.parent, role)
+            }
+        };
         Ok(Held { secret: opened.secret, principal })
     }
 
@@ -121,12 +161,36 @@ impl Authenticator {
         until_unix_ms: i64,
         entropy: &Entropy,
     ) -> session::Temporary {
-        session::issue(&self.sealing_key, parent, until_unix_ms, entropy)
+        session::issue(&self.sealing_key, session::Holder::Key(parent), until_unix_ms, entropy)
+    }
+
+    /// Credentials that act for a task until then, or until the task ends.
+    pub(crate) fn issue_task_session(
+        &self,
+        task: TaskRole,
+        until_unix_ms: i64,
+        entropy: &Entropy,
+    ) -> session::Temporary {
+        session::issue(&self.sealing_key, session::Holder::Task(task), until_unix_ms, entropy)
     }
 
     /// Encrypts the secret of a new key, as the state keeps it.
     pub(crate) fn seal(&self, id: &str, secret: &str, entropy: &Entropy) -> Vec<u8> {
         self.sealing_key.seal(id, secret, entropy)
+    }
+
+    /// Decrypts what [`Self::seal`] made. `None` when it was made with another key or for something else.
+    pub(crate) fn unseal(&self, id: &str, sealed: &[u8]) -> Option<String> {
+        self.sealing_key.unseal(id, sealed)
+    }
+
+    /// A task that has not ended; what an ended one held opens nothing.
+    fn running(&self, task: TaskRole) -> Result<Principal, Error> {
+        let id = task.task_id.parse().ok();
+        let region = task.region.as_deref().map(Region::new);
+        let view = self.consensus.view().in_region(region.as_ref());
+        let is_running = id.is_some_and(|id| view.task(id).is_some_and(|it| !it.is_stopped()));
+        if is_running { Ok(Principal::of_task(task)) } else { Err(Unauthenticated::SessionExpired.into()) }
     }
 
     fn secret(&self, id: &str) -> Result<(String, Role), Error> {
@@ -158,7 +222,7 @@ impl Authenticator {
         let secret = self.sealing_key.unseal(&id, &key.sealed_secret);
         let secret = secret.ok_or_else(|| Unauthenticated::Unreadable(id.clone()))?;
         let claims = token::verify(token, &secret, now_unix_ms).map_err(Unauthenticated::from)?;
-        let principal = Principal { access_key_id: id.into(), role: key.role };
+        let principal = Principal::of_key(id, key.role);
         let until_unix_ms = claims.expires_at.saturating_mul(1_000);
         self.verified.remember(token, &key.sealed_secret, &principal, now_unix_ms, until_unix_ms);
         Ok(principal)
@@ -169,7 +233,7 @@ impl Authenticator {
         if id == self.peer_key.access_key_id {
             token::verify(token, &self.peer_key.secret_access_key, now_unix_ms)
                 .map_err(Unauthenticated::from)?;
-            return Ok(Principal { access_key_id: id.into(), role: Role::Peer });
+            return Ok(Principal::of_key(id, Role::Peer));
         }
         if stateless {
             return Err(Unavailable("this controller has not joined its cluster yet".into()).into());

@@ -12,7 +12,7 @@ use berth_process::telemetry;
 use tonic::{Request, Response, Status};
 use tracing::{Span, debug};
 
-use super::auth::{Authenticator, Principal};
+use super::auth::{Authenticator, Principal, confine};
 use super::error::{Error, Unauthenticated};
 use super::load::Load;
 use super::{Parts, ProposeError};
@@ -75,10 +75,8 @@ impl Handlers {
         request: Request<Q>,
         answer: impl FnOnce(&Q, &View) -> Result<A, ApiError>,
     ) -> Answer<A> {
-        let region = Chosen::of(request.extensions()).cloned();
-        let request = request.into_inner();
-        note_cluster(&request);
-        let view = self.0.linearized_view(region.as_ref()).await?;
+        let (caller, request) = open(request)?;
+        let view = self.0.linearized_view(caller.region.as_ref()).await?;
         Ok(Response::new(answer(&request, &view).map_err(Error::from)?))
     }
 
@@ -122,13 +120,15 @@ impl Handlers {
     }
 }
 
-/// The caller of a request, and the request itself.
+/// The caller of a request, and the request itself, if the caller may ask it of the cluster that it names.
 fn open<Q: InCluster>(request: Request<Q>) -> Result<(Caller, Q), Error> {
     let principal = request.extensions().get::<Principal>().cloned();
     let region = Chosen::of(request.extensions()).cloned();
     let request = request.into_inner();
     note_cluster(&request);
-    Ok((Caller { principal: principal.ok_or(Unauthenticated::NoPrincipal)?, region }, request))
+    let principal = principal.ok_or(Unauthenticated::NoPrincipal)?;
+    confine(&principal, region.as_ref(), request.cluster())?;
+    Ok((Caller { principal, region }, request))
 }
 
 /// Adds the cluster that a request is about to its span.

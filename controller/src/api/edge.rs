@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use berth_model::arn::uuid;
 use berth_process::entropy::Entropy;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
@@ -13,7 +14,6 @@ use tonic::{Code, Status};
 
 use super::error;
 use super::metrics::Metrics;
-use super::render::uuid;
 
 /// The metadata in which a call's id is returned.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -52,9 +52,13 @@ pub(crate) async fn edge(State(edge): State<Edge>, mut request: Request, next: N
     response
 }
 
+/// What clients call.
+const PACKAGES: [&str; 5] =
+    ["/berth.ecs.v1.", "/berth.sts.v1.", "/berth.ssm.v1.", "/berth.secretsmanager.v1.", "/berth.admin.v1."];
+
 /// Whether clients call it, rather than agents or other controllers.
 pub(crate) fn is_of_clients(path: &str) -> bool {
-    ["/berth.ecs.v1.", "/berth.sts.v1.", "/berth.admin.v1."].iter().any(|package| path.starts_with(package))
+    PACKAGES.iter().any(|package| path.starts_with(package))
 }
 
 /// Gives an error that the gRPC library made by itself the reason that it lacks.

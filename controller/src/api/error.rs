@@ -115,10 +115,14 @@ fn code_of(exception: Exception) -> Code {
         | Exception::ClusterContainsServices
         | Exception::ClusterContainsTasks
         | Exception::ServiceNotActive
+        | Exception::InvalidRequest
         | Exception::ResourceInUse
         | Exception::NoUpdateAvailable
         | Exception::TargetNotConnected => Code::FailedPrecondition,
-        Exception::ClusterNotFound
+        Exception::Validation => Code::InvalidArgument,
+        Exception::ParameterNotFound
+        | Exception::ParameterVersionNotFound
+        | Exception::ClusterNotFound
         | Exception::ServiceNotFound
         | Exception::TargetNotFound
         | Exception::ServiceDeploymentNotFound
@@ -127,10 +131,13 @@ fn code_of(exception: Exception) -> Code {
         | Exception::NamespaceNotFound
         | Exception::GatewayNotFound
         | Exception::DaemonNotFound => Code::NotFound,
-        Exception::AttributeLimitExceeded | Exception::LimitExceeded | Exception::Throttling => {
-            Code::ResourceExhausted
+        Exception::AttributeLimitExceeded
+        | Exception::LimitExceeded
+        | Exception::ParameterLimitExceeded
+        | Exception::Throttling => Code::ResourceExhausted,
+        Exception::Conflict | Exception::ParameterAlreadyExists | Exception::ResourceExists => {
+            Code::AlreadyExists
         }
-        Exception::Conflict => Code::AlreadyExists,
         Exception::UnsupportedFeature => Code::Unimplemented,
         Exception::AccessDenied => Code::PermissionDenied,
         Exception::Server => Code::Internal,

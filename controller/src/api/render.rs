@@ -31,13 +31,6 @@ pub(super) fn tags(tags: &[Tag]) -> Vec<pb::Tag> {
     tags.iter().map(|tag| pb::Tag { key: Some(tag.key.clone()), value: Some(tag.value.clone()) }).collect()
 }
 
-/// A number in the shape of a UUID.
-pub(super) fn uuid(number: u128) -> String {
-    let hex = format!("{number:032x}");
-    let (a, b, c, d, e) = (&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
-    format!("{a}-{b}-{c}-{d}-{e}")
-}
-
 /// A point in time that may not have come.
 fn time(at: Option<Timestamp>) -> Option<prost_types::Timestamp> {
     at.map(Timestamp::to_message)

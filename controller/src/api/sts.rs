@@ -23,7 +23,10 @@ impl SecurityTokens for Handlers {
         let principal = caller(&request)?;
         let view = self.shared().parts.consensus.view();
         Ok(Response::new(pb::GetCallerIdentityResponse {
-            user_id: Some(principal.access_key_id.to_string()),
+            user_id: Some(match &principal.task {
+                Some(task) => format!("{}:{}", principal.access_key_id, task.task_id),
+                None => principal.access_key_id.to_string(),
+            }),
             account: Some(view.scope().account.clone()),
             arn: Some(principal.arn(view.scope())),
         }))

@@ -11,9 +11,9 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use berth_model::time::Timestamp;
+use berth_process::bucket::{Bucket, Rate};
 use berth_process::clock::Clock;
 use parking_lot::Mutex;
-use tokio::time::Instant;
 
 use super::auth::Principal;
 use super::edge::is_of_clients;
@@ -23,16 +23,14 @@ use crate::limits::{KEY_BURST_SECONDS, KEY_USE_RESOLUTION};
 /// The memory. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Usage {
-    calls_a_second: u32,
+    rate: Rate,
     clock: Clock,
     keys: Arc<Mutex<HashMap<Arc<str>, Key>>>,
 }
 
 #[derive(Debug)]
 struct Key {
-    /// Calls that may be made at once.
-    left: f64,
-    filled_at: Instant,
+    bucket: Bucket,
     used_at: Timestamp,
     /// What of `used_at` is in the state already, as far as this controller knows.
     noted_at: Option<Timestamp>,
@@ -43,29 +41,21 @@ struct Key {
 impl Usage {
     /// With so many calls a second for each key.
     pub(crate) fn new(calls_a_second: u32, clock: Clock) -> Self {
-        Self { calls_a_second, clock, keys: Arc::default() }
+        let a_second = f64::from(calls_a_second);
+        let rate = Rate { a_second, burst: a_second * KEY_BURST_SECONDS };
+        Self { rate, clock, keys: Arc::default() }
     }
 
     /// Takes one call out of the key's bucket. Nothing comes of it when there is none.
     fn call(&self, key: &Arc<str>) -> bool {
-        let (rate, now) = (f64::from(self.calls_a_second), Instant::now());
-        let most = rate * KEY_BURST_SECONDS;
         let mut keys = self.keys.lock();
         let key = keys.entry(Arc::clone(key)).or_insert_with(|| Key {
-            left: most,
-            filled_at: now,
+            bucket: Bucket::full(self.rate),
             used_at: Timestamp::default(),
             noted_at: None,
         });
         key.used_at = Timestamp::from_unix_ms(self.clock.unix_ms());
-        let filled = now.saturating_duration_since(key.filled_at).as_secs_f64() * rate;
-        key.left = (key.left + filled).min(most);
-        key.filled_at = now;
-        if key.left < 1.0 {
-            return false;
-        }
-        key.left -= 1.0;
-        true
+        key.bucket.take(self.rate)
     }
 
     /// Uses that the state does not have yet, as far as they are worth a command. Given once.

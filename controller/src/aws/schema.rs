@@ -12,6 +12,8 @@ use prost_reflect::{
     DescriptorPool, EnumDescriptor, ExtensionDescriptor, FieldDescriptor, Kind, MessageDescriptor,
 };
 
+use super::target::SERVICES;
+
 /// The messages of every package that an AWS client can reach.
 #[derive(Debug)]
 pub struct Schema {
@@ -76,9 +78,6 @@ pub(super) struct Spellings(Vec<(i32, Box<str>)>);
 /// Members of Berth's own have numbers from here on; AWS does not know them.
 pub(super) const OWN_MEMBERS: u32 = 1_000;
 
-/// The packages whose messages are needed.
-const PACKAGES: [&str; 2] = ["berth.ecs.v1", "berth.sts.v1"];
-
 static SCHEMA: LazyLock<Schema> = LazyLock::new(Schema::build);
 
 // === impl Schema ===
@@ -106,7 +105,7 @@ impl Schema {
     fn build() -> Self {
         let pool = DescriptorPool::decode(DESCRIPTOR_SET).expect("the schema was encoded at build time");
         let served = |message: &MessageDescriptor| {
-            PACKAGES.contains(&message.parent_file().package_name()) && !message.is_map_entry()
+            is_served(message.parent_file().package_name()) && !message.is_map_entry()
         };
         let descriptors: Vec<_> = pool.all_messages().filter(served).collect();
         let names = descriptors.iter().enumerate();
@@ -115,6 +114,10 @@ impl Schema {
         let messages = descriptors.iter().map(|message| builder.message(message)).collect();
         Self { messages, by_name }
     }
+}
+
+fn is_served(package: &str) -> bool {
+    SERVICES.iter().any(|service| service.package == package)
 }
 
 // === impl Message ===

@@ -35,7 +35,7 @@ pub struct Operation {
 }
 
 /// All services that are served.
-pub const SERVICES: [Service; 2] = [
+pub const SERVICES: [Service; 4] = [
     Service {
         package: "berth.ecs.v1",
         signing_name: "ecs",
@@ -43,6 +43,13 @@ pub const SERVICES: [Service; 2] = [
         query_version: "",
     },
     Service { package: "berth.sts.v1", signing_name: "sts", target_prefix: "", query_version: "2011-06-15" },
+    Service { package: "berth.ssm.v1", signing_name: "ssm", target_prefix: "AmazonSSM", query_version: "" },
+    Service {
+        package: "berth.secretsmanager.v1",
+        signing_name: "secretsmanager",
+        target_prefix: "secretsmanager",
+        query_version: "",
+    },
 ];
 
 static OPERATIONS: LazyLock<BTreeMap<(&'static str, String), Operation>> = LazyLock::new(operations);

@@ -13,6 +13,10 @@ use berth_proto::ecs::v1::task_definitions_client::TaskDefinitionsClient;
 use berth_proto::ecs::v1::tasks_client::TasksClient;
 use berth_proto::scheduler::v1 as scheduler;
 use berth_proto::scheduler::v1::scheduler_client::SchedulerClient;
+use berth_proto::secretsmanager::v1 as secretsmanager;
+use berth_proto::secretsmanager::v1::secrets_client::SecretsClient;
+use berth_proto::ssm::v1 as ssm;
+use berth_proto::ssm::v1::parameters_client::ParametersClient;
 use tonic::Status;
 
 use super::{MAX_ANSWER_BYTES, Repeat, Signed};
@@ -162,6 +166,22 @@ operations! { admin, AdminClient:
     DeleteAccessKeyRequest => DeleteAccessKeyResponse by delete_access_key, never;
 }
 
+operations! { ssm, ParametersClient:
+    PutParameterRequest => PutParameterResponse by put_parameter, never;
+    GetParameterRequest => GetParameterResponse by get_parameter, safe;
+    DescribeParametersRequest => DescribeParametersResponse by describe_parameters, safe;
+    DeleteParameterRequest => DeleteParameterResponse by delete_parameter, never;
+}
+
+operations! { secretsmanager, SecretsClient:
+    CreateSecretRequest => CreateSecretResponse by create_secret, never;
+    PutSecretValueRequest => PutSecretValueResponse by put_secret_value, never;
+    GetSecretValueRequest => GetSecretValueResponse by get_secret_value, safe;
+    ListSecretsRequest => ListSecretsResponse by list_secrets, safe;
+    DeleteSecretRequest => DeleteSecretResponse by delete_secret, never;
+    RestoreSecretRequest => RestoreSecretResponse by restore_secret, safe;
+}
+
 // Moving tasks twice may move more of them.
 operations! { scheduler, SchedulerClient:
     ExplainRequest => ExplainResponse by explain, safe;
@@ -200,6 +220,17 @@ described! { "berth.ecs.v1", ecs:
 described! { "berth.scheduler.v1", scheduler:
     ExplainRequest, ExplainResponse, DrainInstancesRequest, DrainInstancesResponse, DescribeDrainsRequest,
     DescribeDrainsResponse, RebalanceRequest, RebalanceResponse,
+}
+
+described! { "berth.ssm.v1", ssm:
+    PutParameterRequest, PutParameterResponse, GetParameterRequest, GetParameterResponse, DescribeParametersRequest,
+    DescribeParametersResponse, DeleteParameterRequest, DeleteParameterResponse,
+}
+
+described! { "berth.secretsmanager.v1", secretsmanager:
+    CreateSecretRequest, CreateSecretResponse, PutSecretValueRequest, PutSecretValueResponse, GetSecretValueRequest,
+    GetSecretValueResponse, ListSecretsRequest, ListSecretsResponse, DeleteSecretRequest, DeleteSecretResponse,
+    RestoreSecretRequest, RestoreSecretResponse,
 }
 
 described! { "berth.admin.v1", admin:

@@ -1,6 +1,6 @@
 //! Forgetting what is over. Whatever is not over any more by the time this is applied is left alone.
 
-use super::{APPLIED, Context};
+use super::{APPLIED, Context, secret};
 use crate::change::Change;
 use crate::cluster::ClusterStatus;
 use crate::command::{Forget, Reply};
@@ -40,6 +40,7 @@ pub(super) fn forget(context: &mut Context<'_>, forget: &Forget) -> Reply {
         }
         forget_ended(context, Ended::Cluster(name.clone()), context.state.cluster(name).is_none());
     }
+    secret::forget(context, &forget.secrets);
     APPLIED
 }
 

@@ -12,6 +12,7 @@ mod arbitrary;
 mod instances;
 mod regions;
 mod reports;
+mod secrets;
 mod services;
 
 /// The state as it would be had this revision not been.

@@ -1,5 +1,5 @@
 //! Forgets what has been over for long enough: STOPPED tasks, INACTIVE services, instances and clusters, and deleted
-//! revisions of task definitions that nothing uses any more.
+//! revisions of task definitions that nothing uses any more, and secrets that nobody restored in time.
 //!
 //! Instances and clusters wait until what was in them is forgotten.
 
@@ -38,6 +38,13 @@ pub fn plan(view: &State, now: Timestamp, policy: &Policy) -> Plan {
         if !batches.add_definition(key) {
             plan.wake_at(now);
             break;
+        }
+    }
+    for secret in view.secrets() {
+        match secret.delete_at {
+            Some(at) if at > now => next = Some(next.map_or(at, |earliest| earliest.min(at))),
+            Some(_) if !batches.add_secret(&secret.name) => plan.wake_at(now),
+            Some(_) | None => {}
         }
     }
     if let Some(at) = next {
@@ -113,6 +120,12 @@ impl Batches {
     fn add_definition(&mut self, key: &TaskDefinitionKey) -> bool {
         let Some(batch) = self.next() else { return false };
         batch.task_definitions.push(key.clone());
+        true
+    }
+
+    fn add_secret(&mut self, name: &str) -> bool {
+        let Some(batch) = self.next() else { return false };
+        batch.secrets.push(name.to_owned());
         true
     }
 

@@ -5,6 +5,7 @@
 //! nothing of Berth: it is the user's side of every test.
 #![forbid(unsafe_code)]
 
+mod ask;
 mod server;
 mod settings;
 

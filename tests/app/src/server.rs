@@ -1,7 +1,7 @@
 //! The HTTP side: one thread a connection, one request each.
 //!
 //! `/` says who answers, `/healthz` is 200 while it serves and 503 while it drains, `/slow?ms=N` answers after a
-//! while. Requests in flight are always finished: a client that sees one broken has found a fault of the
+//! while, `/ask` passes a question on to the endpoint of its task. Requests in flight are always finished: a client that sees one broken has found a fault of the
 //! scheduler, not of this server.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -87,6 +87,10 @@ impl Server {
                 thread::sleep(Duration::from_millis(ms));
                 respond(connection, "200 OK", &self.identity())
             }
+            "/ask" => match crate::ask::ask(query) {
+                Ok(answer) => respond(connection, "200 OK", &answer),
+                Err(error) => respond(connection, "502 Bad Gateway", &format!("{error}\n")),
+            },
             _ => respond(connection, "404 Not Found", "no such page\n"),
         }
     }

@@ -6,6 +6,7 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -118,6 +119,7 @@ impl Slot {
             let instances = std::fs::read_to_string(self.dir.join(file)).unwrap_or_default();
             for instance in instances.lines() {
                 Engine::local().remove_labelled(&format!("berth.container-instance={instance}"));
+                remove_interface(instance);
             }
         }
         hosts::sweep(self.number);
@@ -131,6 +133,12 @@ impl Drop for Slot {
             self.sweep();
         }
     }
+}
+
+/// An agent that was killed leaves the interface of its task endpoint; one that ended has taken it away.
+fn remove_interface(instance: &str) {
+    let name = format!("berth-{}", instance.get(..8).unwrap_or(instance));
+    let _ = Command::new("ip").args(["link", "delete", "dev", &name]).stderr(Stdio::null()).status();
 }
 
 /// Kills every process that has a path of the folder on its command line. A fleet's end with the test anyway; those of

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_model::task::step::Action;
+use berth_proto::agent::v1 as wire;
 use berth_proto::ecs::v1 as ecs;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Answer, CREATE, Operator, PULL, START, VOLUME};
 use crate::runtime::{self, Error, Launch, Runtime};
 use crate::task::Task;
+use crate::task::hooks::secrets;
 
 /// How often a start is tried when a host port is still held by a container that is just ending.
 const PORT_ATTEMPTS: u32 = 10;
@@ -54,10 +56,18 @@ pub(super) fn host_bindings(task: &Task, at: usize) -> Option<Vec<ecs::NetworkBi
 // === impl Subject ===
 
 impl Subject {
-    pub(super) async fn pull(self, reference: String) -> Answer {
+    /// `with_credentials` names the container whose definition refers to some.
+    pub(super) async fn pull(self, reference: String, with_credentials: Option<String>) -> Answer {
+        let credentials = match with_credentials {
+            None => None,
+            Some(container) => match self.secrets(&container).await {
+                Ok(found) => found.registry,
+                Err(reason) => return self.fails(Action::Pull, reason),
+            },
+        };
         let begun = tokio::time::Instant::now();
         let images = self.operator.images.clone();
-        let pulled = self.operator.within(&PULL, || images.ensure(&reference)).await;
+        let pulled = self.operator.within(&PULL, || images.ensure(&reference, credentials.as_ref())).await;
         self.operator.metrics.pulled(begun.elapsed());
         match pulled {
             Ok(image) => Answer::Pulled { id: self.id, at: self.at, image },
@@ -65,7 +75,18 @@ impl Subject {
         }
     }
 
-    pub(super) async fn create(self, launch: Launch, volumes: Vec<runtime::Volume>) -> Answer {
+    pub(super) async fn create(
+        self,
+        mut launch: Launch,
+        volumes: Vec<runtime::Volume>,
+        has_secrets: bool,
+    ) -> Answer {
+        if has_secrets {
+            match self.secrets(launch.definition.name()).await {
+                Ok(found) => secrets::add(&mut launch, found),
+                Err(reason) => return self.fails(Action::Create, reason),
+            }
+        }
         // Closed never: the operator holds it.
         let permit = self.operator.launches.clone().acquire_owned().await.ok();
         let runtime = self.operator.runtime.clone();
@@ -122,6 +143,16 @@ impl Subject {
                 Vec::new()
             }
         }
+    }
+
+    /// What a container of this task refers to.
+    async fn secrets(&self, container: &str) -> Result<wire::GetContainerSecretsResponse, String> {
+        let question = wire::GetContainerSecretsRequest {
+            container_instance_id: self.operator.instance_id.clone(),
+            task_id: self.id.clone(),
+            container: container.to_owned(),
+        };
+        secrets::fetch(&self.operator.controllers, question).await
     }
 
     fn fails(self, action: Action, reason: String) -> Answer {

@@ -108,6 +108,8 @@ impl Host {
             ledger: ledger.clone(),
             reports: remembered.reports,
             images,
+            endpoint: None,
+            controllers: Arc::default(),
             outbox: outbox.clone(),
             clock,
             entropy: self.entropy.clone(),

@@ -1,6 +1,8 @@
 //! Images: find, pull, remove.
 
+use berth_proto::agent::v1::RegistryCredentials;
 use bollard::Docker as Client;
+use bollard::auth::DockerCredentials;
 use bollard::query_parameters::{CreateImageOptions, RemoveImageOptions};
 use futures::TryStreamExt as _;
 
@@ -25,12 +27,22 @@ pub(super) async fn find(client: &Client, reference: &str) -> Result<Option<Imag
 }
 
 /// Brings an image to the host.
-pub(super) async fn pull(client: &Client, reference: &str) -> Result<(), Error> {
+pub(super) async fn pull(
+    client: &Client,
+    reference: &str,
+    credentials: Option<&RegistryCredentials>,
+) -> Result<(), Error> {
     // Without a tag Docker would pull every tag there is.
     let image =
         if has_tag_or_digest(reference) { reference.to_owned() } else { format!("{reference}:latest") };
     let options = CreateImageOptions { from_image: Some(image), ..Default::default() };
-    client.create_image(Some(options), None, None).try_for_each(|_| async { Ok(()) }).await.map_err(explain)
+    let credentials = credentials.map(|credentials| DockerCredentials {
+        username: Some(credentials.username.clone()),
+        password: Some(credentials.password.clone()),
+        ..Default::default()
+    });
+    let progress = client.create_image(Some(options), None, credentials);
+    progress.try_for_each(|_| async { Ok(()) }).await.map_err(explain)
 }
 
 /// Removes an image; false when a container uses it.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_process::clock::Clock;
+use berth_proto::agent::v1::RegistryCredentials;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
 use parking_lot::Mutex;
@@ -56,7 +57,7 @@ pub struct Images {
 
 #[derive(Default)]
 struct State {
-    under_way: HashMap<String, Pull>,
+    under_way: Vec<((String, Option<RegistryCredentials>), Pull)>,
     failures: HashMap<String, Instant>,
     /// Pulled since this agent started, whoever brought the image to the host first.
     fresh: BTreeSet<String>,
@@ -82,18 +83,29 @@ impl Images {
         Arc::new(Self { behavior, runtime, ledger, clock, permits, state: Mutex::new(state) })
     }
 
-    /// The image, pulled if it has to be.
-    pub async fn ensure(self: &Arc<Self>, reference: &str) -> Result<Image, Error> {
+    /// The image, pulled if it has to be, with these credentials. Who has others pulls by itself.
+    pub async fn ensure(
+        self: &Arc<Self>,
+        reference: &str,
+        credentials: Option<&RegistryCredentials>,
+    ) -> Result<Image, Error> {
+        let key = (reference.to_owned(), credentials.cloned());
         let pull = {
             let mut state = self.state.lock();
-            let start = || self.clone().get(reference.to_owned()).boxed().shared();
-            state.under_way.entry(reference.to_owned()).or_insert_with(start).clone()
+            let start = || self.clone().get(reference.to_owned(), credentials.cloned()).boxed().shared();
+            let known = state.under_way.iter().find(|(under_way, _)| *under_way == key);
+            match known.map(|(_, pull)| pull.clone()) {
+                Some(pull) => pull,
+                None => {
+                    let pull = start();
+                    state.under_way.push((key.clone(), pull.clone()));
+                    pull
+                }
+            }
         };
         let result = pull.clone().await;
         let mut state = self.state.lock();
-        if state.under_way.get(reference).is_some_and(|current| current.ptr_eq(&pull)) {
-            state.under_way.remove(reference);
-        }
+        state.under_way.retain(|(_, current)| !current.ptr_eq(&pull));
         result
     }
 
@@ -118,11 +130,15 @@ impl Images {
         self.state.lock().pulled.insert(reference.to_owned(), image);
     }
 
-    async fn get(self: Arc<Self>, reference: String) -> Result<Image, Error> {
+    async fn get(
+        self: Arc<Self>,
+        reference: String,
+        credentials: Option<RegistryCredentials>,
+    ) -> Result<Image, Error> {
         let cached = self.runtime.image(&reference).await?;
         let image = match cached {
             Some(cached) if self.may_use(&reference) => cached,
-            cached => self.pull(&reference, cached).await?,
+            cached => self.pull(&reference, credentials.as_ref(), cached).await?,
         };
         self.note_use(&reference).await;
         Ok(image)
@@ -145,9 +161,15 @@ impl Images {
         }
     }
 
-    async fn pull(&self, reference: &str, cached: Option<Image>) -> Result<Image, Error> {
+    async fn pull(
+        &self,
+        reference: &str,
+        credentials: Option<&RegistryCredentials>,
+        cached: Option<Image>,
+    ) -> Result<Image, Error> {
         let _permit = self.permits.acquire().await;
-        let pulled = tokio::time::timeout(limits::PULL_TIMEOUT, self.runtime.pull(reference)).await;
+        let pull = self.runtime.pull(reference, credentials);
+        let pulled = tokio::time::timeout(limits::PULL_TIMEOUT, pull).await;
         let failure = match pulled {
             Ok(Ok(())) => {
                 self.note_pull(reference, cached.is_some()).await;

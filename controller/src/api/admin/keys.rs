@@ -83,6 +83,7 @@ fn render(key: &AccessKey) -> pb::AccessKey {
         Role::Admin => "admin",
         Role::Agent => "agent",
         Role::Peer => "peer",
+        Role::Task => "task",
     };
     pb::AccessKey {
         access_key_id: key.id.clone(),

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use berth_process::entropy::Entropy;
 use serde::{Deserialize, Serialize};
 
-use super::SealingKey;
+use super::{SealingKey, TaskRole};
 
 /// What a holder gets.
 pub(crate) struct Temporary {
@@ -20,11 +20,22 @@ pub(crate) struct Temporary {
     pub(crate) token: String,
 }
 
+/// Whom credentials act for.
+pub(super) enum Holder<'a> {
+    /// Whoever holds an access key.
+    Key(&'a str),
+    /// A task.
+    Task(TaskRole),
+}
+
 /// What a token says.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Opened {
-    /// The key that it acts for.
+    /// The key that it acts for; empty when it acts for a task.
     pub(super) parent: String,
+    /// The task that it acts for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) task: Option<TaskRole>,
     /// What requests are signed with.
     pub(super) secret: String,
     /// When it ends.
@@ -35,11 +46,20 @@ pub(super) struct Opened {
 const PREFIX: &str = "BKT";
 
 /// New credentials.
-pub(super) fn issue(key: &SealingKey, parent: &str, until_unix_ms: i64, entropy: &Entropy) -> Temporary {
+pub(super) fn issue(
+    key: &SealingKey,
+    holder: Holder<'_>,
+    until_unix_ms: i64,
+    entropy: &Entropy,
+) -> Temporary {
     let access_key_id = format!("{PREFIX}{:016X}", entropy.u128() >> 64);
     let mut secret = [0; 30];
     entropy.fill(&mut secret);
-    let opened = Opened { parent: parent.to_owned(), secret: URL_SAFE_NO_PAD.encode(secret), until_unix_ms };
+    let (parent, task) = match holder {
+        Holder::Key(id) => (id.to_owned(), None),
+        Holder::Task(task) => (String::new(), Some(task)),
+    };
+    let opened = Opened { parent, task, secret: URL_SAFE_NO_PAD.encode(secret), until_unix_ms };
     let text = serde_json::to_string(&opened).expect("texts and a number have a JSON form");
     let token = URL_SAFE_NO_PAD.encode(key.seal(&access_key_id, &text, entropy));
     Temporary { access_key_id, secret: opened.secret, token }
@@ -58,12 +78,12 @@ mod tests {
     #[test]
     fn a_token_opens_for_its_own_key_only() {
         let (key, entropy) = (SealingKey::from_hex(&"a".repeat(64)).unwrap(), Entropy::seeded(1));
-        let made = issue(&key, "BKADMIN", 1_000, &entropy);
+        let made = issue(&key, Holder::Key("BKADMIN"), 1_000, &entropy);
         let opened = open(&key, &made.access_key_id, &made.token).unwrap();
         assert_eq!((opened.parent.as_str(), opened.until_unix_ms), ("BKADMIN", 1_000));
         assert_eq!(opened.secret, made.secret);
         assert_eq!(open(&key, "BKT0", &made.token), None);
         assert_eq!(open(&key, &made.access_key_id, "nonsense"), None);
-        assert_ne!(issue(&key, "BKADMIN", 1_000, &entropy).secret, made.secret);
+        assert_ne!(issue(&key, Holder::Key("BKADMIN"), 1_000, &entropy).secret, made.secret);
     }
 }

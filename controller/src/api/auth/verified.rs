@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     fn principal() -> Principal {
-        Principal { access_key_id: "BKU1".into(), role: Role::Admin }
+        Principal::of_key("BKU1", Role::Admin)
     }
 
     #[test]

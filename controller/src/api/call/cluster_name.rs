@@ -1,6 +1,9 @@
 //! Which cluster a request is about, as the request says it. Only for traces: what it means is for validation to say.
 
-use berth_proto::{admin::v1 as admin, ecs::v1 as pb, scheduler::v1 as scheduler};
+use berth_proto::{
+    admin::v1 as admin, ecs::v1 as pb, scheduler::v1 as scheduler, secretsmanager::v1 as secretsmanager,
+    ssm::v1 as ssm,
+};
 
 /// A request that may name a cluster.
 pub(crate) trait InCluster: Send + Sync {
@@ -116,6 +119,34 @@ unnamed!(
     DescribeDaemonDeploymentsRequest,
     ListDaemonDeploymentsRequest,
     DescribeDaemonRevisionsRequest,
+);
+
+macro_rules! of_no_cluster {
+    ($package:ident: $($request:ident),+ $(,)?) => {
+        $(impl InCluster for $package::$request {})+
+    };
+}
+
+of_no_cluster!(
+    ssm: PutParameterRequest,
+    GetParameterRequest,
+    GetParametersRequest,
+    GetParametersByPathRequest,
+    GetParameterHistoryRequest,
+    DescribeParametersRequest,
+    DeleteParameterRequest,
+    DeleteParametersRequest,
+);
+of_no_cluster!(
+    secretsmanager: CreateSecretRequest,
+    GetSecretValueRequest,
+    PutSecretValueRequest,
+    UpdateSecretRequest,
+    DescribeSecretRequest,
+    ListSecretsRequest,
+    ListSecretVersionIdsRequest,
+    DeleteSecretRequest,
+    RestoreSecretRequest,
 );
 
 impl InCluster for admin::CreateAccessKeyRequest {}

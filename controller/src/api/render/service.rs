@@ -1,11 +1,12 @@
 //! Services as messages.
 
+use berth_model::arn::uuid;
 use berth_model::id::Ids;
 use berth_model::service::{Service, ServiceEvent};
 use berth_model::state::State;
 use berth_proto::ecs::v1 as pb;
 
-use super::{Tags, count, text, uuid};
+use super::{Tags, count, text};
 
 mod deployment;
 mod task_set;

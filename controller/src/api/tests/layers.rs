@@ -98,7 +98,7 @@ async fn a_call_in_process_brings_its_principal() {
         cluster_name: Some("new".into()),
         ..pb::CreateClusterRequest::default()
     });
-    request.extensions_mut().insert(Principal { access_key_id: "BKUHTTP".into(), role: Role::Admin });
+    request.extensions_mut().insert(Principal::of_key("BKUHTTP", Role::Admin));
     request.extensions_mut().insert(RequestId::new(7));
     let answer = client.create_cluster(request).await.unwrap();
     assert_eq!(answer.metadata().get("x-request-id").unwrap(), "00000000-0000-0000-0000-000000000007");

@@ -342,5 +342,6 @@ fn forget(state: &State, dice: &mut Dice) -> Forget {
         instances: vec![instance_id(dice)],
         task_definitions: vec![definition_key(state, dice)],
         clusters: vec![cluster_name(dice)],
+        secrets: Vec::new(),
     }
 }

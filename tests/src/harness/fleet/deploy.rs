@@ -138,6 +138,21 @@ impl Fleet {
         self.register_container(family, container).await
     }
 
+    /// The same for a task with a role.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn register_with_role(&self, family: &str, role: &str) -> Result<()> {
+        let request = ecs::RegisterTaskDefinitionRequest {
+            family: Some(family.to_owned()),
+            task_role_arn: Some(role.to_owned()),
+            container_definitions: vec![container("1", &[])],
+            ..Default::default()
+        };
+        let reply = self.api().task_definitions.register_task_definition(request).await;
+        reply.context("RegisterTaskDefinition").map(drop)
+    }
+
     /// The same with so many CPU units: an instance has 4096 of them.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use berth_proto::ecs::v1::{
@@ -42,6 +42,14 @@ impl Fleet {
     pub fn disk_kib(&self, member: Member) -> u64 {
         let folder = self.dir.join(self.seat(member).daemon.name()).join("data");
         blocks(&folder) / 2
+    }
+
+    /// Files of all members, logs included, that have this text in them.
+    #[must_use]
+    pub fn files_with(&self, text: &str) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        find(&self.dir, text.as_bytes(), &mut found);
+        found
     }
 
     /// The container instance of an agent.
@@ -163,6 +171,17 @@ impl Fleet {
         let hosts =
             self.agents.iter().map(|agent| (agent.instance_id.clone(), IpAddr::V4(address(agent.seat.host))));
         Endpoints::new(hosts.collect())
+    }
+}
+
+fn find(path: &Path, text: &[u8], found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            find(&path, text, found);
+        } else if std::fs::read(&path).is_ok_and(|bytes| bytes.windows(text.len()).any(|part| part == text)) {
+            found.push(path);
+        }
     }
 }
 

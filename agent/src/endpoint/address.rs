@@ -1,0 +1,86 @@
+//! The address of the endpoint: link-local, the same on every host, on an interface of our own.
+//!
+//! Containers on a bridge reach it over their gateway, which is this host; containers in the host's network reach it
+//! directly. No packet is rewritten. The interface is named after the instance, so that agents that share a host do not
+//! take it from each other; a port, of course, only one of them can have.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Stdio;
+
+use berth_process::net::{self, Listen as _, TcpListen};
+use tokio::process::Command;
+
+/// Where clients of AWS expect it.
+pub(super) const ADDRESS: Ipv4Addr = Ipv4Addr::new(169, 254, 170, 2);
+/// See [`ADDRESS`].
+pub(super) const STANDARD_PORT: u16 = 80;
+
+/// Characters of the instance's id in the name: an interface has at most 15.
+const ID_CHARACTERS: usize = 8;
+
+/// An interface that has the address.
+#[derive(Debug)]
+pub(super) struct Interface {
+    name: String,
+}
+
+/// Listens on the port that was taken before, so that containers find it again; else on the standard one; else, when
+/// another agent of this host has that, on any.
+pub(super) fn listen(known: Option<u16>) -> io::Result<(TcpListen, u16)> {
+    let candidates = known.into_iter().chain([STANDARD_PORT]);
+    for port in candidates {
+        match net::bind(SocketAddr::from((ADDRESS, port))) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            bound => return Ok((bound?, port)),
+        }
+    }
+    let listen = net::bind(SocketAddr::from((ADDRESS, 0)))?;
+    let port = listen.local_addr()?.port();
+    Ok((listen, port))
+}
+
+// === impl Interface ===
+
+impl Interface {
+    /// Makes the interface, or takes the one that an earlier run left. A bridge without ports: the one kind that every
+    /// host with a container engine has.
+    pub(super) async fn add(instance_id: &str) -> Result<Self, String> {
+        let short = instance_id.get(..ID_CHARACTERS).unwrap_or(instance_id);
+        let name = format!("berth-{short}");
+        if ip(&["link", "show", "dev", &name]).await.is_err() {
+            ip(&["link", "add", "name", &name, "type", "bridge"]).await?;
+        }
+        let interface = Self { name };
+        match interface.set_up().await {
+            Ok(()) => Ok(interface),
+            Err(error) => {
+                interface.remove().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn set_up(&self) -> Result<(), String> {
+        let address = format!("{ADDRESS}/32");
+        ip(&["address", "replace", &address, "dev", &self.name]).await?;
+        ip(&["link", "set", "dev", &self.name, "up"]).await
+    }
+
+    /// Takes it away, and the address with it.
+    pub(super) async fn remove(self) {
+        if let Err(error) = ip(&["link", "delete", "dev", &self.name]).await {
+            tracing::info!(interface = self.name, error, "cannot remove an interface");
+        }
+    }
+}
+
+async fn ip(arguments: &[&str]) -> Result<(), String> {
+    let command = || format!("ip {}", arguments.join(" "));
+    let output = Command::new("ip").args(arguments).stdin(Stdio::null()).kill_on_drop(true).output().await;
+    let output = output.map_err(|error| format!("{}: {error}", command()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("{}: {}", command(), String::from_utf8_lossy(&output.stderr).trim()))
+}
