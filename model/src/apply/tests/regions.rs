@@ -83,7 +83,10 @@ fn arns_and_changes_name_the_region() {
     let arn = there.scope().cluster(&fixture::cluster().name);
     assert_eq!(arn, format!("arn:aws:ecs:eu-west-1:000000000000:cluster/{}", fixture::CLUSTER));
     assert_eq!((view.instances().count(), there.instances().count()), (0, 1));
-    assert!(there.addressed(instance(2)).is_of_deployment(), "it is addressed, which a region has no part in");
+    assert!(
+        there.addressed(instance(2)).is_of_deployment(),
+        "it is addressed, which a region has no part in"
+    );
     assert_eq!(view.addressed(instance(2)), instance(2));
 }
 
