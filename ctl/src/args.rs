@@ -218,7 +218,7 @@ mod tests {
             "berth parameter put /prod/db/url db:1 --type String",
             "berth parameter put /prod/db/password --file -",
             "berth parameter ls /prod",
-            "berth secret create db --file db.json --description 'of the app'",
+            "berth secret create db --file db.json --description app",
             "berth secret put db new",
             "berth secret get db --stage AWSPREVIOUS",
             "berth secret rm db --force",
