@@ -14,7 +14,8 @@ TARGET=${CARGO_TARGET_DIR:-../target}/fuzz
 export RUSTFLAGS="--cfg fuzzing -C link-arg=-fuse-ld=mold -C codegen-units=1 -C debug-assertions \
 -C passes=sancov-module -C llvm-args=-sanitizer-coverage-level=4 -C llvm-args=-sanitizer-coverage-inline-8bit-counters \
 -C llvm-args=-sanitizer-coverage-pc-table -C llvm-args=-sanitizer-coverage-trace-compares"
-cargo build --locked --release --target "$HOST" --target-dir "$TARGET"
+# Not --locked: the lock file follows the manifests of the workspace, which change more often than this runs.
+cargo build --release --target "$HOST" --target-dir "$TARGET"
 
 for source in fuzz_targets/*.rs; do
     name=$(basename "$source" .rs)
