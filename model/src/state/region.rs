@@ -66,10 +66,37 @@ impl State {
 
     /// Whether nothing is in it that anybody could ask for, and no number of a family that must not be given again.
     pub(crate) fn is_vacant(&self) -> bool {
-        self.clusters.is_empty()
-            && self.families.is_empty()
-            && self.instances.is_empty()
-            && self.capacity_providers.is_empty()
-            && self.account_settings.is_empty()
+        // Every member is named: a table that is added has to be thought of here, or what is in it would be lost.
+        let Self {
+            clusters,
+            families,
+            instances,
+            capacity_providers,
+            account_settings,
+            parameters,
+            secrets,
+            // In a cluster or of a family, or about something that was.
+            task_definitions: _,
+            services: _,
+            tasks: _,
+            protections: _,
+            ended_at: _,
+            history: _,
+            // Not in a region.
+            revision: _,
+            cluster_id: _,
+            scope: _,
+            keys: _,
+            region: _,
+            regions: _,
+            index: _,
+        } = self;
+        clusters.is_empty()
+            && families.is_empty()
+            && instances.is_empty()
+            && capacity_providers.is_empty()
+            && account_settings.is_empty()
+            && parameters.is_empty()
+            && secrets.is_empty()
     }
 }

@@ -3,11 +3,12 @@
 use proptest::prelude::*;
 
 use super::arbitrary::command;
-use crate::command::{Command, Envelope, Outcome, Rejection};
+use crate::command::{ChangeSecret, Command, Envelope, Outcome, PutParameter, Rejection};
 use crate::error::Exception;
 use crate::fixture::{self, Dice, Machine, START};
 use crate::id::Region;
 use crate::limits::REGIONS;
+use crate::parameter::{ParameterType, ParameterVersion};
 use crate::state::State;
 use crate::state::invariant::check;
 use crate::state::snapshot::DecodeError;
@@ -126,6 +127,43 @@ fn a_region_is_there_while_something_is_in_it() {
     assert_eq!(machine.state.every_region().count(), 2);
     machine.must(setting(None));
     assert_eq!(machine.state.every_region().count(), 1);
+}
+
+#[test]
+fn a_region_of_nothing_but_a_value_keeps_it() {
+    let parameter = PutParameter {
+        name: "/db".to_owned(),
+        version: ParameterVersion {
+            version: 1,
+            kind: ParameterType::String,
+            sealed_value: vec![1],
+            description: String::new(),
+            key_id: String::new(),
+            tier: "Standard".to_owned(),
+            data_type: "text".to_owned(),
+            written_at: START,
+            written_by: "somebody".to_owned(),
+        },
+    };
+    let secret = ChangeSecret {
+        name: "db".to_owned(),
+        seen: 0,
+        suffix: "AbCdEf".to_owned(),
+        description: None,
+        key_id: None,
+        version: None,
+        deletion: None,
+    };
+    let rows = [
+        (Command::PutParameter(Box::new(parameter)), (true, false)),
+        (Command::ChangeSecret(Box::new(secret)), (false, true)),
+    ];
+    for (command, kept) in rows {
+        let mut machine = Machine::new();
+        machine.must(there(command));
+        let view = std::sync::Arc::new(machine.state).in_region(Some(&europe()));
+        assert_eq!((view.parameter("/db").is_some(), view.secret("db").is_some()), kept);
+    }
 }
 
 #[test]
