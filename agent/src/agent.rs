@@ -3,10 +3,12 @@
 //! A process has one, or thousands with the simulated runtime. Everything that reaches outside comes in through
 //! [`Setup`], so a simulation runs the same agent over its own network, clock and runtime.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use berth_model::network::TASK_ENI;
 use berth_process::backoff::Backoff;
 use berth_process::clock::Clock;
 use berth_process::entropy::Entropy;
@@ -21,6 +23,7 @@ use crate::engine::{self, Engine};
 use crate::inventory::{Declared, Inventory};
 use crate::ledger::{self, Ledger, Store};
 use crate::metrics::Metrics;
+use crate::network::Network;
 use crate::presence::Presence;
 use crate::report::Outbox;
 use crate::runtime::{Host, Runtime};
@@ -51,6 +54,10 @@ pub struct Options {
     pub report_delay: Duration,
     /// When things are cleaned up.
     pub cleanup: cleanup::Options,
+    /// Whether tasks can have addresses of their own, where the host allows it.
+    pub task_network: bool,
+    /// Where other hosts reach this one; none: where it is seen from, by the controllers.
+    pub address: Option<Ipv4Addr>,
     /// Where the endpoint that tasks ask keeps its key; none: there is none.
     pub endpoint_dir: Option<PathBuf>,
 }
@@ -109,6 +116,13 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
     if opened.is_some() {
         host.capabilities.extend(endpoint::CAPABILITIES.map(str::to_owned));
     }
+    let network = match options.task_network {
+        true => Network::open(runtime.clone(), &instance_id, &entropy, shutdown).await,
+        false => None,
+    };
+    if network.is_some() {
+        host.capabilities.push(TASK_ENI.to_owned());
+    }
     let controllers = Arc::new(Controllers::default());
     let inventory = Inventory::new(&options.declared, &host);
     let images = Images::new(
@@ -126,6 +140,7 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
         reports: remembered.reports,
         images: images.clone(),
         endpoint: opened.as_ref().map(|opened| opened.endpoint.clone()),
+        network: network.clone(),
         controllers: controllers.clone(),
         outbox: outbox.clone(),
         clock: clock.clone(),
@@ -134,6 +149,9 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
     };
     let (engine, handle) = Engine::adopt(engine_options(&options, &inventory), engine_parts).await;
     engine.start(shutdown);
+    if let Some(network) = &network {
+        network.start(shutdown);
+    }
     if let Some(opened) = opened {
         let parts = endpoint::Parts {
             engine: handle.clone(),
@@ -141,6 +159,7 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
             controllers: controllers.clone(),
             instance_id: instance_id.clone(),
             zone: options.declared.zone.clone().unwrap_or_default(),
+            network: network.clone(),
             clock: clock.clone(),
         };
         let server = endpoint::Server::run(opened, parts, shutdown.child());
@@ -166,6 +185,8 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
         engine: handle.clone(),
         asked: controllers,
         outbox,
+        network: network.clone(),
+        address: options.address,
         runtime,
         entropy,
         metrics,
@@ -212,6 +233,8 @@ impl Default for Options {
             resync_period: Some(crate::limits::RESYNC_PERIOD),
             report_delay: Duration::from_millis(20),
             cleanup: cleanup::Options::default(),
+            task_network: false,
+            address: None,
             endpoint_dir: None,
         }
     }

@@ -37,6 +37,7 @@ pub mod ledger;
 pub mod limits;
 pub mod manifest;
 pub mod metrics;
+pub mod network;
 pub mod presence;
 pub mod report;
 pub mod runtime;

@@ -53,5 +53,11 @@ pub const QUESTION_TIMEOUT: Duration = Duration::from_secs(60);
 pub const WELCOME_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long reports wait for an acknowledgement before they are sent again.
 pub const ACKNOWLEDGEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often the network of tasks is compared with what the kernel has: what others wiped is back after this.
+pub const NETWORK_PERIOD: Duration = Duration::from_secs(3);
+/// How long a task waits until it can have an address. Controllers tell the block with the first words of a session.
+pub const ADDRESS_PATIENCE: Duration = Duration::from_secs(60);
+/// How long an address rests before another task gets it.
+pub const ADDRESS_REST: Duration = Duration::from_secs(10);
 /// How often what is believed of containers is compared with the runtime, in case an event was missed.
 pub const RESYNC_PERIOD: Duration = Duration::from_secs(60);

@@ -32,6 +32,10 @@ pub mod label {
     pub const CONTAINER_INSTANCE: &str = "berth.container-instance";
     /// Id of the task.
     pub const TASK: &str = "berth.task";
+    /// Id of the task whose network namespace the container holds; such a container is none of the task's own.
+    pub const PAUSE: &str = "berth.pause";
+    /// The address in that namespace.
+    pub const ADDRESS: &str = "berth.address";
 }
 
 /// Why an operation failed.
@@ -110,6 +114,8 @@ pub struct Launch {
     pub definition: ecs::ContainerDefinition,
     /// Never [`ecs::NetworkMode::Unspecified`].
     pub network_mode: ecs::NetworkMode,
+    /// The container whose network it shares, in mode awsvpc.
+    pub network_of: Option<String>,
     /// How processes see each other.
     pub pid_mode: ecs::PidMode,
     /// How processes share memory.
@@ -164,6 +170,8 @@ pub struct Container {
     pub finished_at_ms: Option<i64>,
     /// Ports of the host that lead to it.
     pub network_bindings: Vec<ecs::NetworkBinding>,
+    /// Its first process, while it runs on this host.
+    pub pid: Option<u32>,
 }
 
 /// What only the runtime knows of a container, for whoever asks about it from inside.
@@ -281,6 +289,8 @@ pub trait Runtime: Send + Sync + 'static {
     async fn image(&self, reference: &str) -> Result<Option<Image>, Error>;
     /// Brings an image to the host, from a registry that asks for these credentials.
     async fn pull(&self, reference: &str, credentials: Option<&RegistryCredentials>) -> Result<(), Error>;
+    /// Makes an image of the files in an archive, with a program to run.
+    async fn import(&self, reference: &str, archive: Vec<u8>, program: &str) -> Result<(), Error>;
     /// Removes an image that no container uses; false when one does.
     async fn remove_image(&self, reference: &str) -> Result<bool, Error>;
     /// Makes a volume, when it is not there.

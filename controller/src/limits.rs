@@ -23,6 +23,9 @@ pub const KEY_BURST_SECONDS: f64 = 2.0;
 /// How exactly the last use of a key is recorded: a busy key costs one command in this time.
 pub const KEY_USE_RESOLUTION: Duration = Duration::from_secs(300);
 
+/// How long changes of the network of tasks gather before agents are told: a burst costs one message each.
+pub const NETWORK_PAUSE: Duration = Duration::from_millis(50);
+
 /// How long a throttled or unavailable caller is asked to wait before it tries again.
 pub const RETRY_DELAY: Duration = Duration::from_millis(500);
 

@@ -9,6 +9,7 @@ use berth_model::arn::Scope;
 use berth_model::command::{Bootstrap, Command};
 use berth_model::id::Ids;
 use berth_model::key::{AccessKey, KeyStatus, Role};
+use berth_model::network::Addressing;
 use berth_model::state::View;
 use berth_model::time::Timestamp;
 use berth_model::validate::{Admission, cluster};
@@ -227,7 +228,9 @@ impl Assembled {
         registry: &mut Registry,
     ) -> Result<Self, Error> {
         let proposer = consensus.proposer();
-        let sessions = Sessions::new(consensus.clone(), clock.clone(), entropy.clone(), shutdown.child());
+        let addressing = config.addressing().unwrap_or(Addressing::DEFAULT);
+        let parts = (clock.clone(), entropy.clone());
+        let sessions = Sessions::new(consensus.clone(), addressing, parts, shutdown.child());
         let leases = Leases::default();
         let current: leader::Current = Arc::new(watch::channel(None).0);
         let reconciling =
@@ -280,6 +283,7 @@ impl Assembled {
             });
         };
         until("manifests", Box::pin(self.sessions.clone().follow(consensus.feed().clone())));
+        until("task network", Box::pin(self.sessions.clone().follow_network(consensus.feed().clone())));
         until("liveness", Box::pin(session::liveness::report(self.sessions, self.leases.clone())));
         until("key use", Box::pin(note_key_use(self.usage, self.context.proposer.clone())));
         let leases = self.leases;

@@ -146,6 +146,9 @@ pub(crate) enum Command {
     /// Secrets: values that task definitions refer to, with versions
     #[command(subcommand, alias = "secrets")]
     Secret(cmd::secret::Secret),
+    /// Security groups: who may talk to tasks with addresses of their own
+    #[command(subcommand, visible_alias = "sg", alias = "security-groups")]
+    SecurityGroup(cmd::security_group::SecurityGroup),
     /// Access keys: who may call
     #[command(subcommand, alias = "keys")]
     Key(cmd::key::Key),
@@ -222,6 +225,10 @@ mod tests {
             "berth secret put db new",
             "berth secret get db --stage AWSPREVIOUS",
             "berth secret rm db --force",
+            "berth security-group create web --description front",
+            "berth sg authorize db --ingress --protocol tcp --port 5432 --from web",
+            "berth sg revoke web --egress --to 10.0.0.0/8",
+            "berth sg ls",
             "berth controller ls",
             "berth reconciler list -o yaml",
             "berth profile set prod --endpoint a:1 --default-region eu-west-1 --use",
@@ -249,6 +256,7 @@ mod tests {
             "berth ps -o xml",
             "berth completion tcsh",
             "berth secret put db",
+            "berth security-group authorize web --ingress --port many",
             "berth parameter put /x value --file y",
         ];
         for line in lines {

@@ -6,6 +6,7 @@ pub(crate) mod instance;
 pub(crate) mod key;
 pub(crate) mod scheduler;
 pub(crate) mod secret;
+pub(crate) mod security_group;
 pub(crate) mod service;
 pub(crate) mod service_deployment;
 pub(crate) mod task;

@@ -24,6 +24,7 @@ mod region;
 mod report;
 mod rollout;
 mod secret;
+mod security_group;
 mod service;
 mod tag;
 mod task;
@@ -126,6 +127,8 @@ impl Context<'_> {
             Command::PutParameter(put) => secret::put_parameter(self, put),
             Command::DeleteParameters(names) => secret::delete_parameters(self, names),
             Command::ChangeSecret(change) => secret::change(self, change),
+            Command::PutSecurityGroup(group) => security_group::put(self, group),
+            Command::DeleteSecurityGroup(id) => security_group::delete(self, id),
         }
     }
 

@@ -32,6 +32,7 @@ mod placement;
 pub mod report;
 pub mod scheduler;
 pub mod secret;
+pub mod security_group;
 pub mod service;
 pub mod service_deployment;
 pub mod state_change;

@@ -17,6 +17,7 @@ mod placement;
 mod queue;
 mod rollback;
 mod scheduling;
+mod task_network;
 mod task_sets;
 
 use std::time::Duration;

@@ -50,6 +50,7 @@ async fn host(options: Options) -> Host {
         reports: Vec::new(),
         images: images.clone(),
         endpoint: None,
+        network: None,
         controllers: Arc::default(),
         outbox: Arc::new(Outbox::default()),
         clock: clock.clone(),

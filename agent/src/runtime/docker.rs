@@ -110,6 +110,11 @@ impl Runtime for Docker {
         image::pull(&self.client_with_timeout(limits::PULL_TIMEOUT).await?, reference, credentials).await
     }
 
+    async fn import(&self, reference: &str, archive: Vec<u8>, program: &str) -> Result<(), Error> {
+        let client = self.client_with_timeout(limits::CREATE_TIMEOUT).await?;
+        image::import(&client, reference, archive, program).await
+    }
+
     async fn remove_image(&self, reference: &str) -> Result<bool, Error> {
         image::remove(&self.client().await?, reference).await
     }

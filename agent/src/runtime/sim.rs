@@ -145,6 +145,10 @@ impl Runtime for Sim {
         Ok(())
     }
 
+    async fn import(&self, _: &str, _: Vec<u8>, _: &str) -> Result<(), Error> {
+        self.answers()
+    }
+
     async fn remove_image(&self, _: &str) -> Result<bool, Error> {
         self.answers()?;
         Ok(true)

@@ -136,6 +136,12 @@ impl<'a> Stream<'a> {
                 Some(told) => Ok(self.parts.ledger.record_controllers(told).await?),
                 None => Ok(()),
             },
+            Some(Down::Network(fleet)) => {
+                if let Some(network) = &self.parts.network {
+                    network.follow(&fleet);
+                }
+                Ok(())
+            }
             Some(Down::Heartbeat(_)) => {
                 self.hears_heartbeats = true;
                 Ok(())

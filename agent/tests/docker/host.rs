@@ -88,6 +88,7 @@ impl Host {
             reports: remembered.reports,
             images,
             endpoint: None,
+            network: None,
             controllers: Arc::default(),
             outbox: outbox.clone(),
             clock,

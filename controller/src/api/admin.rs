@@ -15,6 +15,7 @@ use crate::region::Chosen;
 mod events;
 mod keys;
 mod logs;
+mod security_groups;
 
 type Stream<T> = BoxStream<'static, Result<T, Status>>;
 
@@ -100,6 +101,34 @@ impl Admin for Handlers {
         request: Request<pb::DeleteAccessKeyRequest>,
     ) -> Answer<pb::DeleteAccessKeyResponse> {
         keys::delete(self, request).await
+    }
+
+    async fn create_security_group(
+        &self,
+        request: Request<pb::CreateSecurityGroupRequest>,
+    ) -> Answer<pb::CreateSecurityGroupResponse> {
+        security_groups::create(self, request).await
+    }
+
+    async fn change_security_group(
+        &self,
+        request: Request<pb::ChangeSecurityGroupRequest>,
+    ) -> Answer<pb::ChangeSecurityGroupResponse> {
+        security_groups::change(self, request).await
+    }
+
+    async fn describe_security_groups(
+        &self,
+        request: Request<pb::DescribeSecurityGroupsRequest>,
+    ) -> Answer<pb::DescribeSecurityGroupsResponse> {
+        security_groups::describe(self, request).await
+    }
+
+    async fn delete_security_group(
+        &self,
+        request: Request<pb::DeleteSecurityGroupRequest>,
+    ) -> Answer<pb::DeleteSecurityGroupResponse> {
+        security_groups::delete(self, request).await
     }
 
     async fn read_logs(&self, request: Request<pb::ReadLogsRequest>) -> Answer<Self::ReadLogsStream> {

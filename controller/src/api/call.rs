@@ -219,7 +219,10 @@ fn started_none(outcome: &Outcome, tasks: usize) -> bool {
 /// Whether deciding again on a newer state may come to something else.
 fn is_race(rejection: &Rejection) -> bool {
     match rejection {
-        Rejection::Stale { .. } | Rejection::RevisionTaken { .. } | Rejection::Gone { .. } => true,
+        Rejection::Stale { .. }
+        | Rejection::RevisionTaken { .. }
+        | Rejection::Gone { .. }
+        | Rejection::AddressesTaken { .. } => true,
         Rejection::Refused(_) | Rejection::Malformed(_) => false,
     }
 }

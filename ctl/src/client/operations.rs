@@ -164,6 +164,10 @@ operations! { admin, AdminClient:
     ListAccessKeysRequest => ListAccessKeysResponse by list_access_keys, safe;
     UpdateAccessKeyRequest => UpdateAccessKeyResponse by update_access_key, safe;
     DeleteAccessKeyRequest => DeleteAccessKeyResponse by delete_access_key, never;
+    CreateSecurityGroupRequest => CreateSecurityGroupResponse by create_security_group, never;
+    ChangeSecurityGroupRequest => ChangeSecurityGroupResponse by change_security_group, never;
+    DescribeSecurityGroupsRequest => DescribeSecurityGroupsResponse by describe_security_groups, safe;
+    DeleteSecurityGroupRequest => DeleteSecurityGroupResponse by delete_security_group, never;
 }
 
 operations! { ssm, ParametersClient:
@@ -239,6 +243,9 @@ described! { "berth.admin.v1", admin:
     WatchEventsRequest, Event, ReadLogsRequest,
     CreateAccessKeyRequest, CreateAccessKeyResponse, ListAccessKeysRequest, ListAccessKeysResponse,
     UpdateAccessKeyRequest, UpdateAccessKeyResponse, DeleteAccessKeyRequest, DeleteAccessKeyResponse,
+    CreateSecurityGroupRequest, CreateSecurityGroupResponse, ChangeSecurityGroupRequest, ChangeSecurityGroupResponse,
+    DescribeSecurityGroupsRequest, DescribeSecurityGroupsResponse, DeleteSecurityGroupRequest,
+    DeleteSecurityGroupResponse, SecurityGroup,
 }
 
 impl Described for berth_proto::agent::v1::LogChunk {

@@ -10,11 +10,13 @@ use berth_process::identity::ClusterIdentity;
 use berth_process::token;
 use berth_proto::admin::v1::admin_server::{Admin, AdminServer};
 use berth_proto::admin::v1::{
-    CreateAccessKeyRequest, CreateAccessKeyResponse, DeleteAccessKeyRequest, DeleteAccessKeyResponse, Event,
-    ListAccessKeysRequest, ListAccessKeysResponse, ListControllersRequest, ListControllersResponse,
-    ListReconcilersRequest, ListReconcilersResponse, ReadLogsRequest, RemoveControllerRequest,
-    RemoveControllerResponse, RollBackServiceRequest, RollBackServiceResponse, UpdateAccessKeyRequest,
-    UpdateAccessKeyResponse, WatchEventsRequest,
+    ChangeSecurityGroupRequest, ChangeSecurityGroupResponse, CreateAccessKeyRequest, CreateAccessKeyResponse,
+    CreateSecurityGroupRequest, CreateSecurityGroupResponse, DeleteAccessKeyRequest, DeleteAccessKeyResponse,
+    DeleteSecurityGroupRequest, DeleteSecurityGroupResponse, DescribeSecurityGroupsRequest,
+    DescribeSecurityGroupsResponse, Event, ListAccessKeysRequest, ListAccessKeysResponse,
+    ListControllersRequest, ListControllersResponse, ListReconcilersRequest, ListReconcilersResponse,
+    ReadLogsRequest, RemoveControllerRequest, RemoveControllerResponse, RollBackServiceRequest,
+    RollBackServiceResponse, UpdateAccessKeyRequest, UpdateAccessKeyResponse, WatchEventsRequest,
 };
 use berth_proto::agent::v1::LogChunk;
 use berth_proto::ecs::v1::clusters_server::{Clusters, ClustersServer};
@@ -339,5 +341,9 @@ impl Admin for Server {
         list_access_keys(ListAccessKeysRequest) -> ListAccessKeysResponse;
         update_access_key(UpdateAccessKeyRequest) -> UpdateAccessKeyResponse;
         delete_access_key(DeleteAccessKeyRequest) -> DeleteAccessKeyResponse;
+        create_security_group(CreateSecurityGroupRequest) -> CreateSecurityGroupResponse;
+        change_security_group(ChangeSecurityGroupRequest) -> ChangeSecurityGroupResponse;
+        describe_security_groups(DescribeSecurityGroupsRequest) -> DescribeSecurityGroupsResponse;
+        delete_security_group(DeleteSecurityGroupRequest) -> DeleteSecurityGroupResponse;
     }
 }

@@ -109,6 +109,7 @@ impl Host {
             reports: remembered.reports,
             images,
             endpoint: None,
+            network: None,
             controllers: Arc::default(),
             outbox: outbox.clone(),
             clock,

@@ -45,6 +45,25 @@ pub(super) async fn pull(
     progress.try_for_each(|_| async { Ok(()) }).await.map_err(explain)
 }
 
+/// Makes an image of the files in an archive.
+pub(super) async fn import(
+    client: &Client,
+    reference: &str,
+    archive: Vec<u8>,
+    program: &str,
+) -> Result<(), Error> {
+    let (name, tag) = reference.split_once(':').unwrap_or((reference, "latest"));
+    let options = CreateImageOptions {
+        from_src: Some("-".to_owned()),
+        repo: Some(name.to_owned()),
+        tag: Some(tag.to_owned()),
+        changes: vec![format!("ENTRYPOINT [{program:?}]")],
+        ..Default::default()
+    };
+    let progress = client.create_image(Some(options), Some(bollard::body_full(archive.into())), None);
+    progress.try_for_each(|_| async { Ok(()) }).await.map_err(explain)
+}
+
 /// Removes an image; false when a container uses it.
 pub(super) async fn remove(client: &Client, reference: &str) -> Result<bool, Error> {
     match client.remove_image(reference, None::<RemoveImageOptions>, None).await {

@@ -15,8 +15,10 @@ use crate::api::{LogSource, Membership, Reconcilers, Unavailable};
 
 mod events;
 mod keys;
+mod security_groups;
 pub(super) use events::COVERED as EVENTS;
 pub(super) use keys::COVERED as KEYS;
+pub(super) use security_groups::COVERED as SECURITY_GROUPS;
 
 /// Two controllers, of which either can be taken out, but the second only when nobody looks.
 pub(super) struct Controllers;

@@ -1,5 +1,7 @@
 //! Commands about a small world, most of them sensible, some stale, some nonsense.
 
+use core::net::Ipv4Addr;
+
 use crate::arn::Scope;
 use crate::attribute::Attributes;
 use crate::cluster::{Cluster, ClusterStatus};
@@ -12,6 +14,8 @@ use crate::fit::Refused;
 use crate::fixture::{self, Dice};
 use crate::id::{ClusterName, DeploymentId, Generation, InstanceId, ServiceKey, TaskDefinitionKey, TaskId};
 use crate::key::{AccessKey, KeyStatus, Role};
+use crate::network::security_group::{Rule, SecurityGroup};
+use crate::network::{Block, Place};
 use crate::resource::PortSet;
 use crate::service::{DeploymentBounds, DeploymentStatus, Rollout, Service, ServiceStatus};
 use crate::state::State;
@@ -52,7 +56,8 @@ pub(super) fn command(state: &State, now: Timestamp, dice: &mut Dice) -> Command
             (instance_id(dice), attributes(dice)),
         ]),
         75 => Command::DeleteAttributes(vec![(instance_id(dice), format!("a{}", dice.below(12)))]),
-        76..=95 => report(state, now, dice),
+        76..=93 => report(state, now, dice),
+        94..=95 => security_group(state, dice),
         96 => Command::RecordRefusal(Box::new(refusal(state, now, dice))),
         _ => Command::Forget(forget(state, dice)),
     }
@@ -258,6 +263,11 @@ fn instance(dice: &mut Dice) -> ContainerInstance {
     let mut instance = fixture::instance(0, zone, dice.small(4000), dice.small(4000));
     instance.id = instance_id(dice);
     instance.cluster = cluster_name(dice);
+    if dice.percent(60) {
+        let prefix = *dice.pick(&[24, 24, 24, 23]);
+        instance.network =
+            Some(Place { address: address(dice), block: Block::around(address(dice), prefix) });
+    }
     if dice.percent(10) {
         instance.status = *dice.pick(&[InstanceStatus::Draining, InstanceStatus::Inactive]);
         instance.connected = false;
@@ -265,6 +275,30 @@ fn instance(dice: &mut Dice) -> ContainerInstance {
         instance.held.cpu_units = 7;
     }
     instance
+}
+
+/// Of one of eight blocks.
+fn address(dice: &mut Dice) -> Ipv4Addr {
+    let block = u8::try_from(dice.below(8)).expect("it is small");
+    Ipv4Addr::new(10, 0, block, 7)
+}
+
+fn security_group(state: &State, dice: &mut Dice) -> Command {
+    let id = format!("sg-{}", dice.below(3));
+    if dice.percent(20) {
+        return Command::DeleteSecurityGroup(id);
+    }
+    let current = state.security_group(&id).map_or(0, |group| group.generation);
+    let generation = if dice.percent(80) { current + 1 } else { dice.below(4) };
+    let group = SecurityGroup {
+        name: id.clone(),
+        id,
+        description: String::new(),
+        ingress: vec![Rule::everything()],
+        egress: Vec::new(),
+        generation,
+    };
+    Command::PutSecurityGroup(Box::new(group))
 }
 
 fn attributes(dice: &mut Dice) -> Attributes {
@@ -308,6 +342,7 @@ fn observed(now: Timestamp, dice: &mut Dice) -> Observed {
         execution_stopped_at: time(dice),
         stopped_at: time(dice),
         stop: dice.percent(50).then_some(stop),
+        address: dice.percent(20).then(|| address(dice)),
     }
 }
 

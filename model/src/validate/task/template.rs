@@ -7,6 +7,7 @@ use berth_proto::ecs::v1 as pb;
 use super::overrides;
 use crate::error::ApiError;
 use crate::id::{ClusterName, InstanceId, TaskId};
+use crate::network::Membership;
 use crate::placement::{Decision, PlacementRules};
 use crate::resource::Requirements;
 use crate::state::State;
@@ -51,6 +52,7 @@ pub(super) struct Template<'a> {
     traceparent: Option<Arc<str>>,
     /// Constraints and strategies of the call, when it has any.
     rules: Option<Arc<PlacementRules>>,
+    network: Option<Arc<Membership>>,
     now: Timestamp,
 }
 
@@ -84,6 +86,7 @@ impl Call<'_> {
             tags: self.tags(cluster, definition)?,
             traceparent: admission.traceparent.as_deref().map(Arc::from),
             rules: (*rules != PlacementRules::default()).then(|| Arc::new(rules.clone())),
+            network: Membership::of(self.launch.network).map(Arc::new),
             now: admission.now,
         })
     }
@@ -156,6 +159,7 @@ impl Template<'_> {
             version: 1,
             images: None,
             unhealthy_at: None,
+            network: self.network.clone(),
         }
     }
 }

@@ -73,7 +73,7 @@ fn a_hello_registers_the_instance_that_it_names() {
         ..agent::Hello::default()
     };
     let now = Timestamp::from_unix_ms(5);
-    let (id, command) = container_instance::from_hello(&hello, &world.state, now).expect("admitted");
+    let (id, command) = container_instance::from_hello(&hello, None, &world.state, now).expect("admitted");
     world.apply(command);
     let instance = world.state.instance(id).expect("registered");
     assert_eq!(id.to_string(), hello.container_instance_id);
@@ -83,12 +83,12 @@ fn a_hello_registers_the_instance_that_it_names() {
 
     let nameless = agent::Hello { container_instance_id: "host-1".into(), ..hello.clone() };
     assert_eq!(
-        verdict(container_instance::from_hello(&nameless, &world.state, now)),
+        verdict(container_instance::from_hello(&nameless, None, &world.state, now)),
         "InvalidParameterException: Invalid container instance id \"host-1\"."
     );
     let elsewhere = agent::Hello { cluster: "gone".into(), ..hello };
     assert_eq!(
-        verdict(container_instance::from_hello(&elsewhere, &world.state, now)),
+        verdict(container_instance::from_hello(&elsewhere, None, &world.state, now)),
         "ClusterNotFoundException: Cluster not found."
     );
 }
