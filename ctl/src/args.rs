@@ -225,6 +225,8 @@ mod tests {
             "berth secret put db new",
             "berth secret get db --stage AWSPREVIOUS",
             "berth secret rm db --force",
+            "berth task run web --subnet a --security-group sg-1",
+            "berth svc create web -t web --security-group db",
             "berth security-group create web --description front",
             "berth sg authorize db --ingress --protocol tcp --port 5432 --from web",
             "berth sg revoke web --egress --to 10.0.0.0/8",

@@ -14,9 +14,11 @@ use crate::names::short;
 use crate::view;
 
 mod launch;
+mod network;
 mod wait;
 
 pub(crate) use launch::{Overrides, Queue, client_token, main_container, placed};
+pub(crate) use network::Network;
 
 /// Tasks: running instances of a task definition
 #[derive(Debug, Subcommand)]

@@ -10,6 +10,7 @@ use berth_proto::ecs::v1::{
 };
 use clap::Args;
 
+use super::network::Network;
 use crate::api;
 use crate::cmd::task_definition;
 use crate::context::{Context, Session};
@@ -86,6 +87,8 @@ pub(crate) struct Run {
     tags: Vec<Tag>,
     #[command(flatten)]
     queue: Queue,
+    #[command(flatten)]
+    network: Network,
 }
 
 /// Start tasks on instances of your choice
@@ -107,6 +110,8 @@ pub(crate) struct Start {
     /// A tag, as KEY=VALUE
     #[arg(long = "tag", value_parser = syntax::tag, value_name = "KEY=VALUE")]
     tags: Vec<Tag>,
+    #[command(flatten)]
+    network: Network,
 }
 
 /// A token that makes a repeated request the same request.
@@ -191,6 +196,7 @@ impl Run {
                 tags: self.tags.clone(),
                 client_token: Some(client_token()),
                 queue: self.queue.message(),
+                network_configuration: self.network.message(),
                 ..RunTaskRequest::default()
             };
             let page = session.client.call(request).await?;
@@ -215,7 +221,8 @@ impl Start {
             group: self.group,
             started_by: self.started_by,
             tags: self.tags,
-            ..StartTaskRequest::default()
+            network_configuration: self.network.message(),
+                ..StartTaskRequest::default()
         };
         let response = session.client.call(request).await?;
         let table = view::task::table(&response.tasks, context.now_unix_ms());
