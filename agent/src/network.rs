@@ -277,6 +277,7 @@ impl Network {
             tasks,
             block: fleet.as_ref().and_then(|fleet| fleet.block),
             peers: fleet.as_ref().map(|fleet| fleet.peers.clone()),
+            overlay_only: fleet.as_ref().is_some_and(|fleet| fleet.overlay_only),
         };
         (wanted, filter)
     }
@@ -343,7 +344,7 @@ pub async fn remove_all() -> Result<(), String> {
     let shutdown = Shutdown::new();
     let mut kernel = Kernel::connect(&shutdown).map_err(|error| format!("connect to the kernel: {error}"))?;
     let observed = kernel.observe().await?;
-    let nothing = plan::Wanted { tasks: Vec::new(), block: None, peers: Some(Vec::new()) };
+    let nothing = plan::Wanted { peers: Some(Vec::new()), ..plan::Wanted::default() };
     for step in plan::plan(&nothing, &observed) {
         kernel.carry_out(&step, &observed).await?;
     }

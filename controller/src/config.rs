@@ -59,6 +59,10 @@ pub struct Args {
     /// How much of it each instance has, as a prefix [default: 24, which is 254 tasks].
     #[arg(long, env = "BERTH_TASK_NETWORK_BLOCK", value_name = "PREFIX")]
     task_network_block: Option<u8>,
+    /// Send what tasks say to each other over VXLAN also between hosts of the same network: clouds drop packets from
+    /// addresses that they did not give.
+    #[arg(long)]
+    task_network_overlay: bool,
     /// Written with the addresses, as JSON, once they are served.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
@@ -131,6 +135,8 @@ pub struct Config {
     pub task_network: String,
     /// How much of it each instance has, as a prefix.
     pub task_network_block: u8,
+    /// Whether hosts of the same network use the overlay as well.
+    pub task_network_overlay: bool,
     /// Written once addresses are served.
     pub ready_file: Option<PathBuf>,
     /// See [`Policy::instance_lost_after`].
@@ -195,6 +201,7 @@ impl Default for Config {
             calls_per_key: CALLS_PER_KEY,
             task_network: Addressing::DEFAULT.range.to_string(),
             task_network_block: Addressing::DEFAULT.block_prefix,
+            task_network_overlay: false,
             ready_file: None,
             instance_lost_after: NonZeroDuration::from_secs(10),
             task_healthy_after: NonZeroDuration::from_secs(5),
@@ -225,7 +232,8 @@ impl Config {
     /// Where tasks get addresses from.
     pub fn addressing(&self) -> Result<Addressing, String> {
         let range = self.task_network.parse().map_err(|error: ParseBlockError| error.to_string())?;
-        let addressing = Addressing { range, block_prefix: self.task_network_block };
+        let overlay_only = self.task_network_overlay;
+        let addressing = Addressing { range, block_prefix: self.task_network_block, overlay_only };
         addressing.mistake().map_or(Ok(addressing), Err)
     }
 
@@ -325,6 +333,7 @@ impl Args {
             calls_per_key: self.calls_per_key.unwrap_or(file.calls_per_key),
             task_network: self.task_network.map_or(file.task_network, |range| range.to_string()),
             task_network_block: self.task_network_block.unwrap_or(file.task_network_block),
+            task_network_overlay: self.task_network_overlay || file.task_network_overlay,
             ready_file: self.ready_file.or(file.ready_file),
             instance_lost_after: self.instance_lost_after.unwrap_or(file.instance_lost_after),
             task_healthy_after: self.task_healthy_after.unwrap_or(file.task_healthy_after),

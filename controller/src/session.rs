@@ -82,7 +82,7 @@ impl Sessions {
         let proposer = consensus.proposer();
         let registry = Registry::default();
         let logs = Logs::new(registry.clone(), entropy);
-        let fleet = Arc::new(watch::channel(Arc::new(Fleet::new(addressing.range))).0);
+        let fleet = Arc::new(watch::channel(Arc::new(Fleet::new(addressing))).0);
         Self { consensus, proposer, registry, logs, addressing, fleet, clock, shutdown }
     }
 

@@ -64,6 +64,8 @@ pub struct Addressing {
     pub range: Block,
     /// The prefix of a block.
     pub block_prefix: u8,
+    /// Whether hosts of the same network use the overlay as well.
+    pub overlay_only: bool,
 }
 
 // === impl Membership ===
@@ -156,8 +158,11 @@ impl FromStr for Block {
 
 impl Addressing {
     /// Carrier-grade NAT's addresses, which few networks use inside, and 254 tasks an instance.
-    pub const DEFAULT: Self =
-        Self { range: Block { first: Ipv4Addr::new(100, 64, 0, 0), prefix: 10 }, block_prefix: 24 };
+    pub const DEFAULT: Self = Self {
+        range: Block { first: Ipv4Addr::new(100, 64, 0, 0), prefix: 10 },
+        block_prefix: 24,
+        overlay_only: false,
+    };
 
     /// How many blocks there are.
     pub const fn blocks(&self) -> u32 {

@@ -229,6 +229,7 @@ mod tests {
             range: "100.64.0.0/10".parse().unwrap(),
             block: None,
             peers: Vec::new(),
+            overlay_only: false,
             groups: BTreeMap::from([("sg-1".to_owned(), web), ("sg-2".to_owned(), client)]),
         }
     }

@@ -15,6 +15,8 @@ pub(super) struct Fleet {
     /// Where this instance's tasks have theirs.
     pub(super) block: Option<Block>,
     pub(super) peers: Vec<Peer>,
+    /// Peers of the same network are reached over the overlay as well.
+    pub(super) overlay_only: bool,
     /// By id.
     pub(super) groups: BTreeMap<String, Group>,
 }
@@ -69,6 +71,7 @@ impl Fleet {
             range: self::block(&message.range)?,
             block,
             peers: message.peers.iter().map(peer).collect::<Result<_, _>>()?,
+            overlay_only: message.overlay_only,
             groups: groups.collect::<Result<_, String>>()?,
         })
     }

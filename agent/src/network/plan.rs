@@ -16,6 +16,8 @@ pub(super) struct Wanted {
     pub(super) block: Option<Block>,
     /// None: nobody has said yet, so what is there stays.
     pub(super) peers: Option<Vec<Peer>>,
+    /// Peers of the same network are reached over the overlay as well.
+    pub(super) overlay_only: bool,
 }
 
 /// What is, of ours; and the networks that this host is in.
@@ -164,7 +166,7 @@ fn tables(wanted: &Wanted, observed: &Observed) -> Tables {
         tables.neighbours.insert(Neighbour { link, address, hardware: task.hardware() });
     }
     for peer in wanted.peers.iter().flatten() {
-        tables.add_peer(*peer, wanted.block, observed);
+        tables.add_peer(*peer, wanted, observed);
     }
     tables
 }
@@ -190,14 +192,17 @@ impl Step {
 // === impl Tables ===
 
 impl Tables {
-    fn add_peer(&mut self, peer: Peer, own: Option<Block>, observed: &Observed) {
+    fn add_peer(&mut self, peer: Peer, wanted: &Wanted, observed: &Observed) {
+        let own = wanted.block;
         let is_here = peer.address.is_loopback()
             || observed.subnets.iter().any(|subnet| subnet.own == peer.address)
             || own.is_some_and(|own| own.overlaps(peer.block));
         if is_here {
             return;
         }
-        let is_between = |subnet: &&Subnet| subnet.block.prefix() < 32 && subnet.block.contains(peer.address);
+        let is_between = |subnet: &&Subnet| {
+            !wanted.overlay_only && subnet.block.prefix() < 32 && subnet.block.contains(peer.address)
+        };
         if let Some(subnet) = observed.subnets.iter().find(is_between) {
             let (via, link) = (Some(peer.address), subnet.link.clone());
             self.routes.insert(Route { to: peer.block, via, link });

@@ -1,3 +1,5 @@
+//! Blocks: how they are written, which are free, and that no two instances have the same.
+
 use super::*;
 use crate::command::Command;
 use crate::fixture::{self, Machine};
@@ -45,7 +47,7 @@ fn tasks_get_neither_the_first_address_nor_the_last() {
 #[test]
 fn a_block_is_not_given_twice_while_it_is_in_use() {
     let mut machine = Machine::new();
-    let addressing = Addressing { range: block("10.0.0.0/22"), block_prefix: 24 };
+    let addressing = Addressing { range: block("10.0.0.0/22"), block_prefix: 24, ..Addressing::DEFAULT };
     let mut given = BTreeSet::new();
     for number in 1..=4 {
         let free = addressing.choose(&machine.state, InstanceId::new(number)).expect("there are four");
@@ -63,7 +65,7 @@ fn a_block_is_not_given_twice_while_it_is_in_use() {
 fn a_block_of_another_size_is_in_the_way_as_well() {
     let mut machine = Machine::new();
     machine.must(placed(1, "10.0.0.0/23"));
-    let addressing = Addressing { range: block("10.0.0.0/22"), block_prefix: 24 };
+    let addressing = Addressing { range: block("10.0.0.0/22"), block_prefix: 24, ..Addressing::DEFAULT };
     let free = addressing.choose(&machine.state, InstanceId::new(4)).expect("half is free");
     assert!(!free.overlaps(block("10.0.0.0/23")), "{free}");
 }

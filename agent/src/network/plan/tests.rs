@@ -1,3 +1,5 @@
+//! Steps from what is to what should be, and what is left to do after them: nothing.
+
 use super::*;
 
 const TASK: &str = "berth0123456789";
@@ -19,7 +21,7 @@ fn peer(block_text: &str, at: &str) -> Peer {
 }
 
 fn wanted(tasks: Vec<TaskLink>, peers: Vec<Peer>) -> Wanted {
-    Wanted { tasks, block: Some(block("100.64.0.0/24")), peers: Some(peers) }
+    Wanted { tasks, block: Some(block("100.64.0.0/24")), peers: Some(peers), overlay_only: false }
 }
 
 /// A host that is 10.0.0.1 in 10.0.0.0/24, and has nothing of ours.
@@ -42,7 +44,9 @@ fn after(mut observed: Observed, steps: &[Step]) -> Observed {
                     observed.forwarding.clear();
                 }
             }
-            Step::AddTaskLink(task) => drop(observed.links.insert(task.name, link(None))),
+            Step::AddTaskLink(task) => {
+                observed.links.insert(task.name, link(None));
+            }
             Step::AddOverlay(own) | Step::AddressOverlay(own) => {
                 observed.links.insert(OVERLAY.to_owned(), link(Some(own)));
             }
@@ -50,8 +54,8 @@ fn after(mut observed: Observed, steps: &[Step]) -> Observed {
             Step::RemoveRoute(route) => assert!(observed.routes.remove(&route), "{route:?}"),
             Step::RemoveNeighbour(one) => assert!(observed.neighbours.remove(&one), "{one:?}"),
             Step::RemoveForwarding(one) => assert!(observed.forwarding.remove(&one), "{one:?}"),
-            Step::PutNeighbour(one) => drop(observed.neighbours.insert(one)),
-            Step::PutForwarding(one) => drop(observed.forwarding.insert(one)),
+            Step::PutNeighbour(one) => assert!(observed.neighbours.insert(one)),
+            Step::PutForwarding(one) => assert!(observed.forwarding.insert(one)),
             Step::PutRoute(route) => {
                 observed.routes.retain(|other| other.to != route.to);
                 observed.routes.insert(route);
@@ -115,7 +119,7 @@ fn what_others_took_away_is_put_back() {
         |it| it.routes.clear(),
         |it| it.neighbours.clear(),
         |it| it.forwarding.clear(),
-        |it| drop(it.links.remove(OVERLAY)),
+        |it| it.links.retain(|name, _| name != OVERLAY),
         |it| it.links.get_mut(TASK).expect("there").is_up = false,
         |it| it.links.get_mut(OVERLAY).expect("there").address = None,
     ];
@@ -139,9 +143,9 @@ fn what_nobody_needs_goes() {
 fn before_a_controller_has_spoken_the_ways_to_others_stay() {
     let peers = vec![peer("100.64.1.0/24", "10.0.0.2"), peer("100.64.2.0/24", "10.9.0.2")];
     let whole = settle(&wanted(vec![task()], peers), host());
-    let unknown = Wanted { tasks: vec![task()], block: None, peers: None };
+    let unknown = Wanted { tasks: vec![task()], ..Wanted::default() };
     assert_eq!(plan(&unknown, &whole), []);
-    let bare = Wanted { tasks: Vec::new(), block: None, peers: None };
+    let bare = Wanted::default();
     assert_eq!(plan(&bare, &whole), [Step::RemoveLink(TASK.to_owned())]);
 }
 
@@ -151,4 +155,12 @@ fn a_peer_that_moved_is_found_at_its_new_address() {
     let settled = settle(&wanted(Vec::new(), vec![peer("100.64.1.0/24", "10.0.0.3")]), settled);
     let ways: Vec<_> = settled.routes.iter().map(|route| route.via).collect();
     assert_eq!(ways, [Some(address("10.0.0.3"))]);
+}
+
+#[test]
+fn where_the_network_drops_foreign_addresses_the_overlay_is_used_within_it_too() {
+    let peers = vec![peer("100.64.1.0/24", "10.0.0.2")];
+    let wanted = Wanted { overlay_only: true, ..wanted(Vec::new(), peers) };
+    let settled = settle(&wanted, host());
+    assert!(settled.routes.iter().all(|route| route.link == OVERLAY) && settled.routes.len() == 1);
 }

@@ -222,7 +222,7 @@ impl Start {
             started_by: self.started_by,
             tags: self.tags,
             network_configuration: self.network.message(),
-                ..StartTaskRequest::default()
+            ..StartTaskRequest::default()
         };
         let response = session.client.call(request).await?;
         let table = view::task::table(&response.tasks, context.now_unix_ms());

@@ -71,6 +71,16 @@ impl Fleet {
         Ok((task, address))
     }
 
+    /// The address of a member's host.
+    ///
+    /// # Panics
+    /// On loopback.
+    #[must_use]
+    pub fn address(&self, member: Member) -> String {
+        let host = self.seat(member).host.expect("the fleet is on hosts");
+        self.hosts.as_ref().expect("the fleet is on hosts").address(host).to_string()
+    }
+
     /// Runs a program on the host of a member; what it printed.
     ///
     /// # Errors
