@@ -22,8 +22,10 @@ pub(super) fn queue(context: &mut Context<'_>, queue: &QueueTasks) -> Reply {
     if context.state.active_cluster(cluster).is_none() {
         return Err(ApiError::cluster_not_found().into());
     }
-    if let Some(task) = queue.tasks.iter().find(|task| task.cluster != *cluster || task.service().is_some()) {
-        return Err(Rejection::Malformed(format!("{} is no task of its own in {cluster}", task.id)));
+    let may_wait =
+        |task: &Task| task.cluster == *cluster && task.service().is_none() && task.scheduling.queue.is_some();
+    if let Some(task) = queue.tasks.iter().find(|task| !may_wait(task)) {
+        return Err(Rejection::Malformed(format!("{} is no task that may wait in {cluster}", task.id)));
     }
     if let Some(task) =
         queue.tasks.iter().find(|task| context.state.task_definition(&task.definition).is_none())
