@@ -18,6 +18,7 @@ use crate::controllers::Controllers;
 use crate::definition::Interner;
 use crate::endpoint;
 use crate::engine::{self, Engine};
+use crate::file_system::FileSystems;
 use crate::inventory::{Declared, Inventory};
 use crate::ledger::{self, Ledger, Store};
 use crate::metrics::Metrics;
@@ -37,6 +38,8 @@ pub struct Options {
     pub declared: Declared,
     /// Between SIGTERM and SIGKILL when the task definition does not say.
     pub stop_timeout: Duration,
+    /// Where the file systems of the network are.
+    pub file_systems: FileSystems,
     /// Containers that are created and started at a time.
     pub launch_concurrency: usize,
     /// Images that are pulled at a time.
@@ -180,6 +183,7 @@ fn engine_options(options: &Options, inventory: &Inventory) -> engine::Options {
     engine::Options {
         capacity: inventory.capacity.clone(),
         stop_timeout: options.stop_timeout,
+        file_systems: options.file_systems.clone(),
         launch_concurrency: options.launch_concurrency,
         admission_timeout: options.admission_timeout,
         resync_period: options.resync_period,
@@ -205,6 +209,7 @@ impl Default for Options {
             controllers: Vec::new(),
             declared: Declared { cluster: "default".to_owned(), ..Declared::default() },
             stop_timeout: Duration::from_secs(30),
+            file_systems: FileSystems::new(),
             launch_concurrency: 16,
             pull_concurrency: 4,
             pull_behavior: PullBehavior::Default,

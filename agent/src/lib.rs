@@ -32,6 +32,7 @@ pub mod controllers;
 pub mod definition;
 pub mod endpoint;
 pub mod engine;
+pub mod file_system;
 pub mod inventory;
 pub mod ledger;
 pub mod limits;

@@ -66,6 +66,8 @@ pub struct Host {
     pub version: String,
     /// Log drivers that a container may ask for.
     pub log_drivers: Vec<String>,
+    /// Drivers that a volume may ask for.
+    pub volume_drivers: Vec<String>,
     /// Capabilities as attribute names, without the log drivers.
     pub capabilities: Vec<String>,
 }
@@ -90,13 +92,19 @@ pub struct Mount {
     pub read_only: bool,
 }
 
-/// A volume that lives as long as its task.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A volume that a task needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Volume {
     /// Unique on the host.
     pub name: String,
-    /// By which it is found again.
+    /// By which it is found again. One that is labelled with a task goes with it.
     pub labels: BTreeMap<String, String>,
+    /// What keeps its content; the runtime's own driver when empty.
+    pub driver: String,
+    /// What the driver is told.
+    pub options: BTreeMap<String, String>,
+    /// Somebody else made it: when it is not there, it is missing.
+    pub must_exist: bool,
 }
 
 /// One container to create. What comes straight from the task definition is read there.
@@ -283,7 +291,7 @@ pub trait Runtime: Send + Sync + 'static {
     async fn pull(&self, reference: &str, credentials: Option<&RegistryCredentials>) -> Result<(), Error>;
     /// Removes an image that no container uses; false when one does.
     async fn remove_image(&self, reference: &str) -> Result<bool, Error>;
-    /// Makes a volume, when it is not there.
+    /// Makes a volume, when it is not there and does not have to be.
     async fn create_volume(&self, volume: &Volume) -> Result<(), Error>;
     /// Removes volumes of the tasks of this instance for which `is_over` says so.
     async fn remove_volumes(

@@ -15,3 +15,5 @@ mod network;
 mod others;
 #[path = "docker/process.rs"]
 mod process;
+#[path = "docker/volumes.rs"]
+mod volumes;

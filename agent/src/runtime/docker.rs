@@ -32,6 +32,7 @@ mod image;
 mod logs;
 mod network;
 mod state;
+mod volume;
 
 use error::{explain, is_status};
 
@@ -115,12 +116,7 @@ impl Runtime for Docker {
     }
 
     async fn create_volume(&self, volume: &Volume) -> Result<(), Error> {
-        let request = models::VolumeCreateRequest {
-            name: Some(volume.name.clone()),
-            labels: Some(volume.labels.clone().into_iter().collect()),
-            ..Default::default()
-        };
-        self.client().await?.create_volume(request).await.map(drop).map_err(explain)
+        volume::create(&self.client().await?, volume).await
     }
 
     async fn remove_volumes(

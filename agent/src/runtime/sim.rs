@@ -70,6 +70,7 @@ impl Default for Options {
             log_drivers: ["json-file", "syslog", "journald", "gelf", "fluentd", "splunk"]
                 .map(str::to_owned)
                 .into(),
+            volume_drivers: vec!["local".to_owned()],
             capabilities: capabilities.map(str::to_owned).into_iter().chain(of_api).collect(),
         };
         Self { start_latency: Duration::ZERO, host }
