@@ -28,6 +28,7 @@ use crate::runtime::{Host, Runtime};
 use crate::session::{self, Channels, Session};
 use crate::task::hooks::image::{Images, PullBehavior};
 use crate::task::hooks::secrets;
+use crate::usage::{Usage, Watcher};
 
 /// How an agent behaves.
 #[derive(Clone, Debug)]
@@ -52,6 +53,8 @@ pub struct Options {
     pub resync_period: Option<Duration>,
     /// How long reports gather before they are sent.
     pub report_delay: Duration,
+    /// Whether it is looked what containers use.
+    pub watches_usage: bool,
     /// When things are cleaned up.
     pub cleanup: cleanup::Options,
     /// Where the endpoint that tasks ask keeps its key; none: there is none.
@@ -149,10 +152,15 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
         let server = endpoint::Server::run(opened, parts, shutdown.child());
         shutdown.spawn("task endpoint", OnError::Shutdown, server);
     }
+    let usage = Arc::<Usage>::default();
+    let watcher = Watcher::new(usage.clone(), handle.clone(), runtime.clone(), clock.clone());
+    if options.watches_usage {
+        shutdown.spawn("usage", OnError::Shutdown, watcher.run(shutdown.token().clone()));
+    }
     let cleanup = Cleanup::new(
         options.cleanup,
         runtime.clone(),
-        images,
+        images.clone(),
         handle.clone(),
         clock.clone(),
         metrics.clone(),
@@ -170,6 +178,9 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
         asked: controllers,
         outbox,
         runtime,
+        images,
+        usage,
+        clock,
         entropy,
         metrics,
         presence,
@@ -216,6 +227,7 @@ impl Default for Options {
             admission_timeout: Duration::from_secs(5 * 60),
             resync_period: Some(crate::limits::RESYNC_PERIOD),
             report_delay: Duration::from_millis(20),
+            watches_usage: false,
             cleanup: cleanup::Options::default(),
             endpoint_dir: None,
         }

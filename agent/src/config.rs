@@ -154,6 +154,8 @@ impl Config {
                 && self.runtime == RuntimeKind::Docker
                 && self.docker_host.starts_with("unix://"))
             .then(|| self.data_dir.clone()),
+            // A simulated container uses nothing.
+            watches_usage: self.runtime == RuntimeKind::Docker,
             cleanup: cleanup::Options {
                 container_wait: self.container_cleanup_wait.get(),
                 image_interval: self.image_cleanup_interval.get(),

@@ -43,6 +43,7 @@ pub mod report;
 pub mod runtime;
 pub mod session;
 pub mod task;
+pub mod usage;
 
 use agent::{MakeRuntime, Setup};
 use config::{Config, RuntimeKind};

@@ -12,8 +12,10 @@ use berth_proto::agent::v1::RegistryCredentials;
 use berth_proto::ecs::v1 as ecs;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use progress::PullProgress;
 
 pub mod docker;
+pub mod progress;
 pub mod sim;
 
 /// The labels of a container, by which an operator finds it and its agent knows it again.
@@ -287,8 +289,13 @@ pub trait Runtime: Send + Sync + 'static {
     async fn host(&self) -> Result<Host, Error>;
     /// The image, when it is on the host.
     async fn image(&self, reference: &str) -> Result<Option<Image>, Error>;
-    /// Brings an image to the host, from a registry that asks for these credentials.
-    async fn pull(&self, reference: &str, credentials: Option<&RegistryCredentials>) -> Result<(), Error>;
+    /// Brings an image to the host, from a registry that asks for these credentials. Says meanwhile how far it is.
+    async fn pull(
+        &self,
+        reference: &str,
+        credentials: Option<&RegistryCredentials>,
+        progress: &PullProgress,
+    ) -> Result<(), Error>;
     /// Removes an image that no container uses; false when one does.
     async fn remove_image(&self, reference: &str) -> Result<bool, Error>;
     /// Makes a volume, when it is not there and does not have to be.

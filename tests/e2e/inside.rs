@@ -79,6 +79,36 @@ async fn a_container_learns_who_it_is_and_what_it_uses() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_task_uses_is_known_for_as_long_as_its_host_is() {
+    if !require_docker() {
+        return;
+    }
+    // The agent's session is with one of three: whichever is asked finds it.
+    let fleet = Fleet::builder().agents(1).start().await;
+    deploy(&fleet, "web", 1).await;
+    let task = task_of(&fleet, "web").await;
+    let used = async || {
+        let told = fleet.berth_json(&["task", "usage", task.task_arn()]).await?;
+        let container = &told["containers"][0];
+        ensure!(container["name"] == "app", "{told}");
+        let samples = container["samples"].as_array().context("no samples yet")?.clone();
+        let memory = samples.last().and_then(|sample| sample["memoryBytes"].as_str()?.parse::<u64>().ok());
+        ensure!(memory.is_some_and(|bytes| bytes > 1 << 16), "{told}");
+        Ok(samples.len())
+    };
+    until("two samples are there", SOON, async || {
+        let count = used().await?;
+        ensure!(count >= 2, "{count}");
+        Ok(())
+    })
+    .await;
+    fleet.scale("web", 0).await.unwrap();
+    until("the task has stopped", SOON, async || fleet.running("web", 0).await.map(drop)).await;
+    assert!(used().await.unwrap() >= 2, "what it used is still told");
+    fleet.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_container_protects_its_task_from_scale_in() {
     if !require_docker() {
         return;

@@ -18,6 +18,7 @@ mod queue;
 mod rollback;
 mod scheduling;
 mod task_sets;
+mod traces;
 
 use std::time::Duration;
 

@@ -17,6 +17,7 @@ use bollard::{API_DEFAULT_VERSION, Docker as Client, models};
 use futures::stream::BoxStream;
 use parking_lot::Mutex;
 
+use super::progress::PullProgress;
 use super::{
     Container, Details, DiskUse, Error, Event, Host, Image, Launch, Listed, LogOptions, LogRecord, Runtime,
     Volume, label,
@@ -107,8 +108,14 @@ impl Runtime for Docker {
         image::find(&self.client().await?, reference).await
     }
 
-    async fn pull(&self, reference: &str, credentials: Option<&RegistryCredentials>) -> Result<(), Error> {
-        image::pull(&self.client_with_timeout(limits::PULL_TIMEOUT).await?, reference, credentials).await
+    async fn pull(
+        &self,
+        reference: &str,
+        credentials: Option<&RegistryCredentials>,
+        progress: &PullProgress,
+    ) -> Result<(), Error> {
+        let client = self.client_with_timeout(limits::PULL_TIMEOUT).await?;
+        image::pull(&client, reference, credentials, progress).await
     }
 
     async fn remove_image(&self, reference: &str) -> Result<bool, Error> {

@@ -14,6 +14,7 @@ use berth_process::entropy::Entropy;
 use berth_proto::agent::v1::RegistryCredentials;
 use futures::stream::BoxStream;
 
+use super::progress::PullProgress;
 use super::{
     Container, Details, DiskUse, Error, Event, Host, Image, Launch, Listed, LogOptions, LogRecord, Runtime,
     Volume,
@@ -134,7 +135,12 @@ impl Runtime for Sim {
         Ok(Some(Image { id: reference.to_owned(), digest: String::new() }))
     }
 
-    async fn pull(&self, reference: &str, _: Option<&RegistryCredentials>) -> Result<(), Error> {
+    async fn pull(
+        &self,
+        reference: &str,
+        _: Option<&RegistryCredentials>,
+        _: &PullProgress,
+    ) -> Result<(), Error> {
         self.answers()?;
         let script = Script::of(reference);
         if !script.pull_latency.is_zero() {

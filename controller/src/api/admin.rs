@@ -15,6 +15,7 @@ use crate::region::Chosen;
 mod events;
 mod keys;
 mod logs;
+mod usage;
 
 type Stream<T> = BoxStream<'static, Result<T, Status>>;
 
@@ -100,6 +101,11 @@ impl Admin for Handlers {
         request: Request<pb::DeleteAccessKeyRequest>,
     ) -> Answer<pb::DeleteAccessKeyResponse> {
         keys::delete(self, request).await
+    }
+
+    async fn read_usage(&self, request: Request<pb::ReadUsageRequest>) -> Answer<pb::ReadUsageResponse> {
+        let region = Chosen::of(request.extensions()).cloned();
+        usage::read(self.shared(), region.as_ref(), request.into_inner()).await.map(Response::new)
     }
 
     async fn read_logs(&self, request: Request<pb::ReadLogsRequest>) -> Answer<Self::ReadLogsStream> {

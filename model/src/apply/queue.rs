@@ -2,6 +2,7 @@
 //!
 //! Those that are stopped while they wait are over at once: no agent knows of them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::task::{add, in_the_way};
@@ -32,7 +33,9 @@ pub(super) fn queue(context: &mut Context<'_>, queue: &QueueTasks) -> Reply {
     {
         return Err(gone("task definition", &task.definition));
     }
-    let new: Vec<&Task> = queue.tasks.iter().filter(|task| context.state.task(task.id).is_none()).collect();
+    let mut ids = BTreeSet::new();
+    let is_new = |task: &&Task| context.state.task(task.id).is_none() && ids.insert(task.id);
+    let new: Vec<&Task> = queue.tasks.iter().filter(is_new).collect();
     let waiting = context.state.queued_in(cluster).count();
     if waiting + new.len() > QUEUED_TASKS {
         let message =
