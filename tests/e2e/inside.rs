@@ -92,19 +92,28 @@ async fn what_a_task_uses_is_known_for_as_long_as_its_host_is() {
         let container = &told["containers"][0];
         ensure!(container["name"] == "app", "{told}");
         let samples = container["samples"].as_array().context("no samples yet")?.clone();
-        let memory = samples.last().and_then(|sample| sample["memoryBytes"].as_str()?.parse::<u64>().ok());
-        ensure!(memory.is_some_and(|bytes| bytes > 1 << 16), "{told}");
-        Ok(samples.len())
+        let sum = |name: &str| samples.iter().filter_map(|sample| sample[name].as_u64()).sum::<u64>();
+        ensure!(sum("memoryBytes") > 1 << 16, "{told}");
+        Ok((samples.len(), sum("cpuUs"), sum("networkReceivedBytes")))
     };
-    until("two samples are there", SOON, async || {
-        let count = used().await?;
-        ensure!(count >= 2, "{count}");
+    let endpoint = fleet.endpoint(&task).unwrap();
+    until("what it was asked for shows", SOON, async || {
+        for _ in 0..20 {
+            berth_tests::harness::http::get(endpoint, "/").await?;
+        }
+        let (samples, cpu_us, received) = used().await?;
+        ensure!(samples >= 2 && cpu_us > 0 && received > 1_000, "{samples} {cpu_us} {received}");
         Ok(())
     })
     .await;
     fleet.scale("web", 0).await.unwrap();
-    until("the task has stopped", SOON, async || fleet.running("web", 0).await.map(drop)).await;
-    assert!(used().await.unwrap() >= 2, "what it used is still told");
+    until("its container has ended", SOON, async || {
+        let running = fleet.containers(0)?.len();
+        ensure!(running == 0, "{running} run");
+        Ok(())
+    })
+    .await;
+    assert!(used().await.unwrap().0 >= 2, "what it used is still told");
     fleet.finish().await;
 }
 

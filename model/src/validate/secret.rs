@@ -24,7 +24,7 @@ const RECOVERY_DAYS: std::ops::RangeInclusive<i64> = 7..=30;
 const DEFAULT_RECOVERY_DAYS: i64 = 30;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// What stands after the name in an ARN: a hyphen and this many letters.
-const SUFFIX_LENGTH: usize = 6;
+pub(crate) const SUFFIX_LENGTH: usize = 6;
 const LETTERS: &[u8; 52] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// Stages that one PutSecretValue names. Source: Secrets Manager API, `VersionStages`.
 const STAGES: usize = 20;
