@@ -20,6 +20,7 @@ use crate::controllers::Controllers;
 use crate::definition::Interner;
 use crate::endpoint;
 use crate::engine::{self, Engine};
+use crate::file_system::FileSystems;
 use crate::inventory::{Declared, Inventory};
 use crate::ledger::{self, Ledger, Store};
 use crate::metrics::Metrics;
@@ -30,6 +31,7 @@ use crate::runtime::{Host, Runtime};
 use crate::session::{self, Channels, Session};
 use crate::task::hooks::image::{Images, PullBehavior};
 use crate::task::hooks::secrets;
+use crate::usage::{Usage, Watcher};
 
 /// How an agent behaves.
 #[derive(Clone, Debug)]
@@ -40,6 +42,8 @@ pub struct Options {
     pub declared: Declared,
     /// Between SIGTERM and SIGKILL when the task definition does not say.
     pub stop_timeout: Duration,
+    /// Where the file systems of the network are.
+    pub file_systems: FileSystems,
     /// Containers that are created and started at a time.
     pub launch_concurrency: usize,
     /// Images that are pulled at a time.
@@ -52,6 +56,8 @@ pub struct Options {
     pub resync_period: Option<Duration>,
     /// How long reports gather before they are sent.
     pub report_delay: Duration,
+    /// Whether it is looked what containers use.
+    pub watches_usage: bool,
     /// When things are cleaned up.
     pub cleanup: cleanup::Options,
     /// Whether tasks can have addresses of their own, where the host allows it.
@@ -165,10 +171,15 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
         let server = endpoint::Server::run(opened, parts, shutdown.child());
         shutdown.spawn("task endpoint", OnError::Shutdown, server);
     }
+    let usage = Arc::<Usage>::default();
+    let watcher = Watcher::new(usage.clone(), handle.clone(), runtime.clone(), clock.clone());
+    if options.watches_usage {
+        shutdown.spawn("usage", OnError::Shutdown, watcher.run(shutdown.token().clone()));
+    }
     let cleanup = Cleanup::new(
         options.cleanup,
         runtime.clone(),
-        images,
+        images.clone(),
         handle.clone(),
         clock.clone(),
         metrics.clone(),
@@ -188,6 +199,9 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
         network: network.clone(),
         address: options.address,
         runtime,
+        images,
+        usage,
+        clock,
         entropy,
         metrics,
         presence,
@@ -201,6 +215,7 @@ fn engine_options(options: &Options, inventory: &Inventory) -> engine::Options {
     engine::Options {
         capacity: inventory.capacity.clone(),
         stop_timeout: options.stop_timeout,
+        file_systems: options.file_systems.clone(),
         launch_concurrency: options.launch_concurrency,
         admission_timeout: options.admission_timeout,
         resync_period: options.resync_period,
@@ -226,12 +241,14 @@ impl Default for Options {
             controllers: Vec::new(),
             declared: Declared { cluster: "default".to_owned(), ..Declared::default() },
             stop_timeout: Duration::from_secs(30),
+            file_systems: FileSystems::new(),
             launch_concurrency: 16,
             pull_concurrency: 4,
             pull_behavior: PullBehavior::Default,
             admission_timeout: Duration::from_secs(5 * 60),
             resync_period: Some(crate::limits::RESYNC_PERIOD),
             report_delay: Duration::from_millis(20),
+            watches_usage: false,
             cleanup: cleanup::Options::default(),
             task_network: false,
             address: None,

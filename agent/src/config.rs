@@ -9,6 +9,7 @@ use berth_process::config::NonZeroDuration;
 use berth_process::region::is_well_formed;
 use serde::{Deserialize, Serialize};
 
+use crate::file_system::FileSystems;
 use crate::task::hooks::image::PullBehavior;
 use crate::{agent, cleanup, inventory};
 
@@ -45,6 +46,8 @@ pub struct Config {
     pub zones: Vec<String>,
     /// Custom attributes.
     pub attributes: BTreeMap<String, String>,
+    /// NFS servers by the ids that task definitions have for their file systems.
+    pub file_systems: FileSystems,
     /// Name of the host; its own when empty.
     pub host_name: String,
     /// CPU units of the instance; the host's when absent.
@@ -142,6 +145,7 @@ impl Config {
             controllers: self.controllers.clone(),
             declared: self.declared(number),
             stop_timeout: self.stop_timeout.get(),
+            file_systems: self.file_systems.clone(),
             launch_concurrency: self.launch_concurrency,
             pull_concurrency: self.pull_concurrency,
             pull_behavior: self.image_pull_behavior,
@@ -154,6 +158,8 @@ impl Config {
             address: self.address,
             // A simulated container asks nothing, and one of a Docker elsewhere cannot reach this host.
             endpoint_dir: (self.task_endpoint && self.is_docker_here()).then(|| self.data_dir.clone()),
+            // A simulated container uses nothing.
+            watches_usage: self.runtime == RuntimeKind::Docker,
             cleanup: cleanup::Options {
                 container_wait: self.container_cleanup_wait.get(),
                 image_interval: self.image_cleanup_interval.get(),
@@ -199,6 +205,7 @@ impl Default for Config {
             region: None,
             zones: Vec::new(),
             attributes: BTreeMap::new(),
+            file_systems: FileSystems::new(),
             host_name: String::new(),
             cpu_units: None,
             memory_mib: None,

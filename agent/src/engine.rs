@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::controllers::Controllers;
 use crate::endpoint::Endpoint;
+use crate::file_system::FileSystems;
 use crate::ledger::{self, Ledger};
 use crate::limits;
 use crate::manifest::{self, DesiredTask, Set};
@@ -58,6 +59,8 @@ pub struct Options {
     pub capacity: Capacity,
     /// Between SIGTERM and SIGKILL when the task definition does not say.
     pub stop_timeout: Duration,
+    /// Where the file systems of the network are.
+    pub file_systems: FileSystems,
     /// Containers that are created and started at a time.
     pub launch_concurrency: usize,
     /// How long a task waits for resources that others still hold.

@@ -32,6 +32,7 @@ pub mod controllers;
 pub mod definition;
 pub mod endpoint;
 pub mod engine;
+pub mod file_system;
 pub mod inventory;
 pub mod ledger;
 pub mod limits;
@@ -43,6 +44,7 @@ pub mod report;
 pub mod runtime;
 pub mod session;
 pub mod task;
+pub mod usage;
 
 use agent::{MakeRuntime, Setup};
 use config::{Config, RuntimeKind};

@@ -12,8 +12,10 @@ use berth_proto::agent::v1::RegistryCredentials;
 use berth_proto::ecs::v1 as ecs;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use progress::PullProgress;
 
 pub mod docker;
+pub mod progress;
 pub mod sim;
 
 /// The labels of a container, by which an operator finds it and its agent knows it again.
@@ -70,6 +72,8 @@ pub struct Host {
     pub version: String,
     /// Log drivers that a container may ask for.
     pub log_drivers: Vec<String>,
+    /// Drivers that a volume may ask for.
+    pub volume_drivers: Vec<String>,
     /// Capabilities as attribute names, without the log drivers.
     pub capabilities: Vec<String>,
 }
@@ -94,13 +98,19 @@ pub struct Mount {
     pub read_only: bool,
 }
 
-/// A volume that lives as long as its task.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A volume that a task needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Volume {
     /// Unique on the host.
     pub name: String,
-    /// By which it is found again.
+    /// By which it is found again. One that is labelled with a task goes with it.
     pub labels: BTreeMap<String, String>,
+    /// What keeps its content; the runtime's own driver when empty.
+    pub driver: String,
+    /// What the driver is told.
+    pub options: BTreeMap<String, String>,
+    /// Somebody else made it: when it is not there, it is missing.
+    pub must_exist: bool,
 }
 
 /// One container to create. What comes straight from the task definition is read there.
@@ -287,13 +297,18 @@ pub trait Runtime: Send + Sync + 'static {
     async fn host(&self) -> Result<Host, Error>;
     /// The image, when it is on the host.
     async fn image(&self, reference: &str) -> Result<Option<Image>, Error>;
-    /// Brings an image to the host, from a registry that asks for these credentials.
-    async fn pull(&self, reference: &str, credentials: Option<&RegistryCredentials>) -> Result<(), Error>;
+    /// Brings an image to the host, from a registry that asks for these credentials. Says meanwhile how far it is.
+    async fn pull(
+        &self,
+        reference: &str,
+        credentials: Option<&RegistryCredentials>,
+        progress: &PullProgress,
+    ) -> Result<(), Error>;
     /// Makes an image of the files in an archive, with a program to run.
     async fn import(&self, reference: &str, archive: Vec<u8>, program: &str) -> Result<(), Error>;
     /// Removes an image that no container uses; false when one does.
     async fn remove_image(&self, reference: &str) -> Result<bool, Error>;
-    /// Makes a volume, when it is not there.
+    /// Makes a volume, when it is not there and does not have to be.
     async fn create_volume(&self, volume: &Volume) -> Result<(), Error>;
     /// Removes volumes of the tasks of this instance for which `is_over` says so.
     async fn remove_volumes(

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_process::backoff::Backoff;
+use berth_process::clock::Clock;
 use berth_process::entropy::Entropy;
 use berth_process::shutdown::Shutdown;
 use berth_process::telemetry::chain;
@@ -34,11 +35,15 @@ use crate::network::Network;
 use crate::presence::Presence;
 use crate::report::Outbox;
 use crate::runtime::Runtime;
+use crate::task::hooks::image::Images;
+use crate::usage::Usage;
 
 mod channels;
 mod directory;
 mod logs;
+mod prefetch;
 mod stream;
+mod usage;
 
 pub use channels::Channels;
 use directory::Directory;
@@ -74,6 +79,12 @@ pub struct Parts {
     pub address: Option<Ipv4Addr>,
     /// Whose logs are read.
     pub runtime: Arc<dyn Runtime>,
+    /// What is brought to the host.
+    pub images: Arc<Images>,
+    /// What containers used.
+    pub usage: Arc<Usage>,
+    /// The present.
+    pub clock: Clock,
     /// Jitter and the choice of a controller.
     pub entropy: Entropy,
     /// What is counted.

@@ -83,7 +83,9 @@ pub(crate) mod usage;
 
 use auth::{Authenticator, NotASealingKey};
 use call::Handlers;
-pub use depends::{Consensus, LogSource, Membership, ProposeError, Reconcilers, RemoveError, Unavailable};
+pub use depends::{
+    Consensus, LogSource, Membership, ProposeError, Reconcilers, RemoveError, Unavailable, UsageSource,
+};
 use edge::Edge;
 use load::Load;
 use metrics::Metrics;
@@ -102,6 +104,8 @@ pub struct Parts {
     pub reconcilers: Arc<dyn Reconcilers>,
     /// Where containers' output comes from.
     pub logs: Arc<dyn LogSource>,
+    /// What containers use.
+    pub usage: Arc<dyn UsageSource>,
     /// The wall clock.
     pub clock: Clock,
     /// Where ids come from.

@@ -121,5 +121,11 @@ pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Log streams through one controller; one more is refused.
 pub const LOG_STREAMS: usize = 256;
 
+/// Questions to agents about what tasks use, open at a time through one controller; one more is refused.
+pub const USAGE_QUESTIONS: usize = 256;
+
+/// Deployments whose images agents were told of, by service; beyond it some may be told twice.
+pub const PREFETCHES_REMEMBERED: usize = 10_000;
+
 /// Chunks waiting in one log stream; beyond it the agent waits.
 pub const LOG_CHUNKS_IN_FLIGHT: usize = 64;

@@ -40,13 +40,16 @@ pub mod liveness;
 pub mod logs;
 mod manifest;
 mod network;
+mod prefetch;
 pub mod registry;
 mod reports;
+pub mod usage;
 
 use connection::{Connection, Place};
 use logs::Logs;
 use network::Fleet;
 use registry::{Entry, Registry};
+use usage::Questions;
 
 /// How often agents send a heartbeat. A session that is silent for three of them ends, well before the instance
 /// would be declared lost.
@@ -65,6 +68,7 @@ pub struct Sessions {
     addressing: Addressing,
     /// Where tasks with addresses are, as this replica has it.
     fleet: Arc<watch::Sender<Arc<Fleet>>>,
+    usage: Questions,
     clock: Clock,
     shutdown: Shutdown,
 }
@@ -81,9 +85,10 @@ impl Sessions {
     ) -> Self {
         let proposer = consensus.proposer();
         let registry = Registry::default();
-        let logs = Logs::new(registry.clone(), entropy);
+        let logs = Logs::new(registry.clone(), entropy.clone());
+        let usage = Questions::new(registry.clone(), entropy);
         let fleet = Arc::new(watch::channel(Arc::new(Fleet::new(addressing))).0);
-        Self { consensus, proposer, registry, logs, addressing, fleet, clock, shutdown }
+        Self { consensus, proposer, registry, logs, usage, addressing, fleet, clock, shutdown }
     }
 
     /// Who is connected here.
@@ -96,15 +101,26 @@ impl Sessions {
         &self.logs
     }
 
-    /// Tells sessions of changed manifests until the feed ends.
+    /// What tasks use, asked of agents that are connected here.
+    pub fn usage(&self) -> &Questions {
+        &self.usage
+    }
+
+    /// Tells sessions of changed manifests and of images to come, until the feed ends.
     pub async fn follow(self, feed: Feed) {
         let (_view, mut changes) = feed.subscribe();
+        let mut told = prefetch::Told::default();
         while let Ok(event) = changes.next().await {
             match event {
                 Event::Changed(changes) => {
                     for change in changes.changes.iter() {
-                        if let Change::Manifest(instance) = change {
-                            self.registry.wake(*instance);
+                        match change {
+                            Change::Manifest(instance) => self.registry.wake(*instance),
+                            Change::Service(service) => {
+                                let view = self.view(changes.region.as_ref());
+                                told.look(&view, service, &self.registry);
+                            }
+                            _ => {}
                         }
                     }
                 }

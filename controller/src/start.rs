@@ -40,7 +40,7 @@ use crate::reconcile::Context;
 use crate::region::Regions;
 use crate::session::Sessions;
 use crate::session::leases::Leases;
-use crate::wiring::{LogStreams, Members, PeerDoor, Reconciling, Store};
+use crate::wiring::{LogStreams, Members, PeerDoor, Reconciling, Store, Usages};
 use crate::{leader, metrics, session};
 
 /// How long calls and sessions may take to end, while consensus still answers them. The server gives calls two seconds.
@@ -241,6 +241,7 @@ impl Assembled {
             membership: Arc::new(Members(consensus.clone())),
             reconcilers: Arc::clone(&reconciling) as Arc<dyn api::Reconcilers>,
             logs: Arc::new(LogStreams { sessions: sessions.clone(), consensus: consensus.clone() }),
+            usage: Arc::new(Usages { sessions: sessions.clone(), consensus: consensus.clone() }),
             clock: clock.clone(),
             entropy: entropy.clone(),
             policy: config.policy(),

@@ -11,6 +11,7 @@ pub(crate) mod service;
 pub(crate) mod service_deployment;
 pub(crate) mod task;
 pub(crate) mod task_definition;
+pub(crate) mod usage;
 
 use berth_proto::ecs::v1::Tag;
 

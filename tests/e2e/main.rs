@@ -19,6 +19,7 @@ mod rollback;
 mod scheduling;
 mod task_network;
 mod task_sets;
+mod traces;
 
 use std::time::Duration;
 

@@ -7,6 +7,7 @@ use berth_process::config::NonZeroDuration;
 use clap::Parser;
 
 use super::{Config, RuntimeKind};
+use crate::file_system::FileSystem;
 use crate::task::hooks::image::PullBehavior;
 
 /// Runs the containers of one host for a Berth cluster.
@@ -43,6 +44,10 @@ pub struct Flags {
     /// Custom attribute; may be repeated.
     #[arg(long = "attribute", value_name = "NAME=VALUE", value_parser = parse_attribute)]
     attributes: Vec<(String, String)>,
+    /// NFS server of a file system that task definitions name; may be repeated. Options are those of mount.nfs;
+    /// `protected` says that the way there is encrypted already.
+    #[arg(long = "file-system", value_name = "ID=SERVER:/PATH[,OPTION...]", value_parser = parse_file_system)]
+    file_systems: Vec<(String, FileSystem)>,
     /// Name of the host [default: its own].
     #[arg(long, env = "BERTH_AGENT_HOST_NAME")]
     host_name: Option<String>,
@@ -166,6 +171,7 @@ impl Flags {
         config.otlp_endpoint = flags.otlp_endpoint.or(config.otlp_endpoint);
         config.log_json = config.log_json || flags.log_json;
         config.attributes.extend(flags.attributes);
+        config.file_systems.extend(flags.file_systems);
         config
     }
 }
@@ -175,6 +181,11 @@ fn parse_attribute(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("expected NAME=VALUE".to_owned()),
     }
+}
+
+fn parse_file_system(text: &str) -> Result<(String, FileSystem), String> {
+    let (id, place) = parse_attribute(text).map_err(|_| "expected ID=SERVER:/PATH[,OPTION...]".to_owned())?;
+    Ok((id, place.parse()?))
 }
 
 #[cfg(test)]

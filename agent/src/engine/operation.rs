@@ -22,6 +22,7 @@ use tracing::Instrument as _;
 use super::{Options, Parts, retries};
 use crate::controllers::Controllers;
 use crate::endpoint::Endpoint;
+use crate::file_system::FileSystems;
 use crate::ledger::{self, Ledger};
 use crate::limits;
 use crate::metrics::Metrics;
@@ -80,6 +81,7 @@ pub(super) struct Operator {
     metrics: Arc<Metrics>,
     instance_id: String,
     stop_timeout: Duration,
+    file_systems: FileSystems,
     endpoint: Option<Arc<Endpoint>>,
     network: Option<Arc<Network>>,
     controllers: Arc<Controllers>,
@@ -113,6 +115,7 @@ impl Operator {
             metrics: parts.metrics.clone(),
             instance_id: parts.ledger.instance_id().to_owned(),
             stop_timeout: options.stop_timeout,
+            file_systems: options.file_systems.clone(),
             endpoint: parts.endpoint.clone(),
             network: parts.network.clone(),
             controllers: parts.controllers.clone(),
@@ -174,8 +177,12 @@ impl Operator {
                 };
                 let launch = hooks::launch(task, at, surroundings)?;
                 let has_secrets = hooks::secrets::are_needed(definition);
-                let volumes = hooks::volumes::of_task(task, &self.instance_id);
-                subject.create(task.desired().clone(), launch, volumes, has_secrets).boxed()
+                match hooks::volumes::of_task(task, &self.instance_id, &self.file_systems) {
+                    Ok(volumes) => {
+                        subject.create(task.desired().clone(), launch, volumes, has_secrets).boxed()
+                    }
+                    Err(reason) => std::future::ready(subject.fails(action, reason)).boxed(),
+                }
             }
             Action::Start => {
                 let has_dynamic_ports = !definition.port_mappings.is_empty();

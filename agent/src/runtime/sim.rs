@@ -14,6 +14,7 @@ use berth_process::entropy::Entropy;
 use berth_proto::agent::v1::RegistryCredentials;
 use futures::stream::BoxStream;
 
+use super::progress::PullProgress;
 use super::{
     Container, Details, DiskUse, Error, Event, Host, Image, Launch, Listed, LogOptions, LogRecord, Runtime,
     Volume,
@@ -70,6 +71,7 @@ impl Default for Options {
             log_drivers: ["json-file", "syslog", "journald", "gelf", "fluentd", "splunk"]
                 .map(str::to_owned)
                 .into(),
+            volume_drivers: vec!["local".to_owned()],
             capabilities: capabilities.map(str::to_owned).into_iter().chain(of_api).collect(),
         };
         Self { start_latency: Duration::ZERO, host }
@@ -133,7 +135,12 @@ impl Runtime for Sim {
         Ok(Some(Image { id: reference.to_owned(), digest: String::new() }))
     }
 
-    async fn pull(&self, reference: &str, _: Option<&RegistryCredentials>) -> Result<(), Error> {
+    async fn pull(
+        &self,
+        reference: &str,
+        _: Option<&RegistryCredentials>,
+        _: &PullProgress,
+    ) -> Result<(), Error> {
         self.answers()?;
         let script = Script::of(reference);
         if !script.pull_latency.is_zero() {

@@ -16,6 +16,7 @@ mod events;
 mod keys;
 mod logs;
 mod security_groups;
+mod usage;
 
 type Stream<T> = BoxStream<'static, Result<T, Status>>;
 
@@ -129,6 +130,11 @@ impl Admin for Handlers {
         request: Request<pb::DeleteSecurityGroupRequest>,
     ) -> Answer<pb::DeleteSecurityGroupResponse> {
         security_groups::delete(self, request).await
+    }
+
+    async fn read_usage(&self, request: Request<pb::ReadUsageRequest>) -> Answer<pb::ReadUsageResponse> {
+        let region = Chosen::of(request.extensions()).cloned();
+        usage::read(self.shared(), region.as_ref(), request.into_inner()).await.map(Response::new)
     }
 
     async fn read_logs(&self, request: Request<pb::ReadLogsRequest>) -> Answer<Self::ReadLogsStream> {

@@ -11,7 +11,7 @@ use berth_proto::admin::v1::{
     ListControllersRequest, ListControllersResponse, ListReconcilersRequest, ListReconcilersResponse,
     Reconciler, RemoveControllerRequest, RemoveControllerResponse,
 };
-use berth_proto::agent::v1::{LogChunk, OpenLogs};
+use berth_proto::agent::v1::{LogChunk, OpenLogs, ReadUsage, Usage};
 use berth_proto::peer::v1::peers_server::{Peers, PeersServer};
 use berth_proto::peer::v1::{
     JoinRequest, JoinResponse, ProposeRequest, ProposeResponse, RaftMessage, ReadIndexRequest,
@@ -49,6 +49,11 @@ pub trait Sessions: Send + Sync + 'static {
 
     /// Log bytes of a task whose agent has its session here.
     async fn read_logs(&self, request: OpenLogs) -> Result<LogStream, Status>;
+
+    /// What a task uses whose agent has its session here.
+    async fn read_usage(&self, _question: ReadUsage) -> Result<Usage, Status> {
+        Err(Status::unavailable("no agent has its session here"))
+    }
 
     /// What the reconcilers here last did; refused when this controller does not lead.
     async fn list_reconcilers(&self) -> Result<Vec<Reconciler>, Status> {
@@ -192,6 +197,11 @@ impl Peers for PeerService {
     async fn read_logs(&self, request: Request<OpenLogs>) -> Result<Response<LogStream>, Status> {
         let message = self.open(request)?;
         self.sessions.read_logs(message).await.map(Response::new)
+    }
+
+    async fn read_usage(&self, request: Request<ReadUsage>) -> Result<Response<Usage>, Status> {
+        let question = self.open(request)?;
+        self.sessions.read_usage(question).await.map(Response::new)
     }
 
     async fn remove_controller(

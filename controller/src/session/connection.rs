@@ -150,6 +150,10 @@ impl Connection {
             Some(Message::Heartbeat(_)) => {
                 self.send(controller_message::Message::Heartbeat(pb::Heartbeat {})).await
             }
+            Some(Message::Usage(answer)) => {
+                self.sessions.usage.answered(answer);
+                Ok(())
+            }
             Some(Message::Hello(_)) => Err("the agent said hello twice"),
             // A newer agent may say what this controller does not know.
             None => Ok(()),

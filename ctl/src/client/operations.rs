@@ -160,6 +160,7 @@ operations! { admin, AdminClient:
     RemoveControllerRequest => RemoveControllerResponse by remove_controller, safe;
     ListReconcilersRequest => ListReconcilersResponse by list_reconcilers, safe;
     RollBackServiceRequest => RollBackServiceResponse by roll_back_service, never;
+    ReadUsageRequest => ReadUsageResponse by read_usage, safe;
     CreateAccessKeyRequest => CreateAccessKeyResponse by create_access_key, never;
     ListAccessKeysRequest => ListAccessKeysResponse by list_access_keys, safe;
     UpdateAccessKeyRequest => UpdateAccessKeyResponse by update_access_key, safe;
@@ -240,7 +241,7 @@ described! { "berth.secretsmanager.v1", secretsmanager:
 described! { "berth.admin.v1", admin:
     ListControllersRequest, ListControllersResponse, RemoveControllerRequest, RemoveControllerResponse,
     ListReconcilersRequest, ListReconcilersResponse, RollBackServiceRequest, RollBackServiceResponse,
-    WatchEventsRequest, Event, ReadLogsRequest,
+    WatchEventsRequest, Event, ReadLogsRequest, ReadUsageRequest, ReadUsageResponse,
     CreateAccessKeyRequest, CreateAccessKeyResponse, ListAccessKeysRequest, ListAccessKeysResponse,
     UpdateAccessKeyRequest, UpdateAccessKeyResponse, DeleteAccessKeyRequest, DeleteAccessKeyResponse,
     CreateSecurityGroupRequest, CreateSecurityGroupResponse, ChangeSecurityGroupRequest, ChangeSecurityGroupResponse,

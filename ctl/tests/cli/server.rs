@@ -15,8 +15,9 @@ use berth_proto::admin::v1::{
     DeleteSecurityGroupRequest, DeleteSecurityGroupResponse, DescribeSecurityGroupsRequest,
     DescribeSecurityGroupsResponse, Event, ListAccessKeysRequest, ListAccessKeysResponse,
     ListControllersRequest, ListControllersResponse, ListReconcilersRequest, ListReconcilersResponse,
-    ReadLogsRequest, RemoveControllerRequest, RemoveControllerResponse, RollBackServiceRequest,
-    RollBackServiceResponse, UpdateAccessKeyRequest, UpdateAccessKeyResponse, WatchEventsRequest,
+    ReadLogsRequest, ReadUsageRequest, ReadUsageResponse, RemoveControllerRequest, RemoveControllerResponse,
+    RollBackServiceRequest, RollBackServiceResponse, UpdateAccessKeyRequest, UpdateAccessKeyResponse,
+    WatchEventsRequest,
 };
 use berth_proto::agent::v1::LogChunk;
 use berth_proto::ecs::v1::clusters_server::{Clusters, ClustersServer};
@@ -337,6 +338,7 @@ impl Admin for Server {
         remove_controller(RemoveControllerRequest) -> RemoveControllerResponse;
         list_reconcilers(ListReconcilersRequest) -> ListReconcilersResponse;
         roll_back_service(RollBackServiceRequest) -> RollBackServiceResponse;
+        read_usage(ReadUsageRequest) -> ReadUsageResponse;
         create_access_key(CreateAccessKeyRequest) -> CreateAccessKeyResponse;
         list_access_keys(ListAccessKeysRequest) -> ListAccessKeysResponse;
         update_access_key(UpdateAccessKeyRequest) -> UpdateAccessKeyResponse;

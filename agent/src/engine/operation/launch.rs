@@ -180,7 +180,7 @@ impl Subject {
         secrets::fetch(&self.operator.controllers, question).await
     }
 
-    fn fails(self, action: Action, reason: String) -> Answer {
+    pub(super) fn fails(self, action: Action, reason: String) -> Answer {
         Answer::Failed { id: self.id, at: self.at, action, reason }
     }
 }

@@ -163,6 +163,12 @@ impl InCluster for admin::ReadLogsRequest {
     }
 }
 
+impl InCluster for admin::ReadUsageRequest {
+    fn cluster(&self) -> Option<&str> {
+        Some(&self.cluster)
+    }
+}
+
 impl InCluster for admin::RollBackServiceRequest {
     fn cluster(&self) -> Option<&str> {
         Some(&self.cluster)
