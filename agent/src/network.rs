@@ -227,6 +227,13 @@ impl Network {
         staying.filter_map(|member| member.pause.clone()).collect()
     }
 
+    /// Nobody holds the namespace of this task any more. The number of the process may soon be another's.
+    pub(crate) fn lose(&self, task_id: &str) {
+        if let Some(member) = self.state.lock().members.get_mut(task_id) {
+            member.pid = None;
+        }
+    }
+
     /// Whether somebody holds the namespace of a task.
     pub(crate) fn is_whole(&self, task_id: &str) -> bool {
         self.state.lock().members.get(task_id).is_some_and(|member| member.pid.is_some())
@@ -266,11 +273,10 @@ impl Network {
     fn wanted(&self) -> (plan::Wanted, filter::Filter) {
         let fleet = self.fleet.borrow().clone();
         let state = self.state.lock();
-        let tasks: Vec<TaskLink> = state
-            .members
-            .iter()
-            .filter_map(|(id, member)| Some(TaskLink::new(id, member.address, member.pid?)))
-            .collect();
+        // The link of a task that is leaving goes with its namespace, and is not to be made again.
+        let staying = state.members.iter().filter(|(_, member)| !member.is_leaving);
+        let tasks: Vec<TaskLink> =
+            staying.filter_map(|(id, member)| Some(TaskLink::new(id, member.address, member.pid?))).collect();
         let groups = state.members.iter().map(|(id, member)| (link::name(id), &member.groups));
         let filter = filter::Filter::new(&tasks, &groups.collect(), fleet.as_deref());
         let wanted = plan::Wanted {

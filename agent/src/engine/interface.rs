@@ -40,8 +40,9 @@ impl Loop {
 
     /// The container that holds a task's namespace ended.
     pub(super) fn lose_network(&mut self, runtime_id: &str) {
-        let task = self.operator.network().and_then(|network| network.task_of(runtime_id));
-        if let Some(id) = task {
+        let Some(network) = self.operator.network().cloned() else { return };
+        if let Some(id) = network.task_of(runtime_id) {
+            network.lose(&id);
             tracing::info!(task = id, "the container that holds the network of a task ended");
             self.advance_with(&id, |task, now| task.lose_network(now));
         }

@@ -18,6 +18,8 @@ const SIDES: [&str; 2] = ["-i", "-o"];
 #[derive(Debug, Default)]
 pub(super) struct Firewall {
     made: Option<Made>,
+    /// Nothing is there, as far as this run knows.
+    is_clean: bool,
 }
 
 #[derive(Debug)]
@@ -42,6 +44,7 @@ impl Firewall {
         if filter.is_empty() {
             return self.remove().await;
         }
+        self.is_clean = false;
         let script = filter.script();
         let listing = listing().await;
         let is_as_made = self
@@ -65,7 +68,8 @@ impl Firewall {
     /// Takes everything away; it is no error when nothing is there.
     pub(super) async fn remove(&mut self) -> Result<(), String> {
         self.made = None;
-        if listing().await.is_none() {
+        if self.is_clean || listing().await.is_none() {
+            self.is_clean = true;
             return Ok(());
         }
         for chain in CHAINS {
