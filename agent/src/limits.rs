@@ -24,6 +24,10 @@ pub const OUTBOUND: usize = 16;
 pub const STOPS: usize = 512;
 /// Log streams that operators read at a time from one instance; another is refused.
 pub const LOG_STREAMS: usize = 32;
+/// Commands in containers that run at a time for operators on one instance; another is refused.
+pub const COMMANDS: usize = 64;
+/// Chunks of a command's output that its controller has not taken; the command waits.
+pub const EXEC_CHUNKS: usize = 16;
 /// Bytes of one log chunk; a longer line is cut into several.
 pub const LOG_CHUNK_BYTES: usize = 64 << 10;
 /// Length of a container's reason in a report; the rest is cut.

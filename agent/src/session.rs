@@ -35,6 +35,7 @@ use crate::runtime::Runtime;
 
 mod channels;
 mod directory;
+mod exec;
 mod logs;
 mod stream;
 

@@ -76,7 +76,9 @@ pub(crate) mod usage;
 
 use auth::{Authenticator, NotASealingKey};
 use call::Handlers;
-pub use depends::{Consensus, LogSource, Membership, ProposeError, Reconcilers, RemoveError, Unavailable};
+pub use depends::{
+    CommandSource, Consensus, LogSource, Membership, ProposeError, Reconcilers, RemoveError, Unavailable,
+};
 use edge::Edge;
 use load::Load;
 use metrics::Metrics;
@@ -94,6 +96,8 @@ pub struct Parts {
     pub reconcilers: Arc<dyn Reconcilers>,
     /// Where containers' output comes from.
     pub logs: Arc<dyn LogSource>,
+    /// Where commands in containers run.
+    pub commands: Arc<dyn CommandSource>,
     /// The wall clock.
     pub clock: Clock,
     /// Where ids come from.

@@ -120,3 +120,9 @@ pub const LOG_STREAMS: usize = 256;
 
 /// Chunks waiting in one log stream; beyond it the agent waits.
 pub const LOG_CHUNKS_IN_FLIGHT: usize = 64;
+
+/// Commands in containers that wait for their agent at one controller; one more is refused.
+pub const COMMANDS: usize = 256;
+
+/// Chunks of a command waiting in each direction; beyond it whoever sends waits.
+pub const EXEC_CHUNKS_IN_FLIGHT: usize = 16;

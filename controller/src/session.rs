@@ -32,6 +32,7 @@ use crate::proposer::{ProposeError, Proposer};
 use crate::raft::Consensus;
 
 mod connection;
+pub mod exec;
 pub mod leases;
 pub mod liveness;
 pub mod logs;
@@ -40,6 +41,7 @@ pub mod registry;
 mod reports;
 
 use connection::Connection;
+use exec::Commands;
 use logs::Logs;
 use registry::{Entry, Registry};
 
@@ -57,6 +59,7 @@ pub struct Sessions {
     proposer: Proposer,
     registry: Registry,
     logs: Logs,
+    commands: Commands,
     clock: Clock,
     shutdown: Shutdown,
 }
@@ -68,8 +71,9 @@ impl Sessions {
     pub fn new(consensus: Consensus, clock: Clock, entropy: Entropy, shutdown: Shutdown) -> Self {
         let proposer = consensus.proposer();
         let registry = Registry::default();
-        let logs = Logs::new(registry.clone(), entropy);
-        Self { consensus, proposer, registry, logs, clock, shutdown }
+        let logs = Logs::new(registry.clone(), entropy.clone());
+        let commands = Commands::new(registry.clone(), entropy);
+        Self { consensus, proposer, registry, logs, commands, clock, shutdown }
     }
 
     /// Who is connected here.
@@ -80,6 +84,11 @@ impl Sessions {
     /// Log streams of agents that are connected here.
     pub fn logs(&self) -> &Logs {
         &self.logs
+    }
+
+    /// Commands in containers whose agents are connected here.
+    pub fn commands(&self) -> &Commands {
+        &self.commands
     }
 
     /// Tells sessions of changed manifests until the feed ends.
@@ -150,6 +159,7 @@ type Outbound = Pin<Box<dyn Stream<Item = Result<pb::ControllerMessage, Status>>
 #[tonic::async_trait]
 impl Agents for Sessions {
     type SessionStream = Outbound;
+    type PushExecStream = Pin<Box<dyn Stream<Item = Result<pb::ExecInput, Status>> + Send>>;
 
     async fn session(
         &self,
@@ -164,6 +174,20 @@ impl Agents for Sessions {
     ) -> Result<Response<pb::PushLogsResponse>, Status> {
         self.logs.receive(request.into_inner()).await?;
         Ok(Response::new(pb::PushLogsResponse {}))
+    }
+
+    async fn push_exec(
+        &self,
+        request: Request<Streaming<pb::ExecOutput>>,
+    ) -> Result<Response<Self::PushExecStream>, Status> {
+        let (input, pass_on) = self.commands.attach(request.into_inner()).await?;
+        let token = self.shutdown.token().clone();
+        self.shutdown.spawn("exec", OnError::Log, async move {
+            // An agent that goes away is nothing that this controller has to say anything about.
+            let _ = token.run_until_cancelled(pass_on).await;
+            Ok::<(), std::convert::Infallible>(())
+        });
+        Ok(Response::new(Box::pin(futures::StreamExt::map(ReceiverStream::new(input), Ok))))
     }
 }
 

@@ -37,7 +37,7 @@ use crate::raft::{Consensus, Storage};
 use crate::reconcile::Context;
 use crate::session::Sessions;
 use crate::session::leases::Leases;
-use crate::wiring::{LogStreams, Members, PeerDoor, Reconciling, Store};
+use crate::wiring::{CommandStreams, LogStreams, Members, PeerDoor, Reconciling, Store};
 use crate::{leader, metrics, session};
 
 /// How long calls and sessions may take to end, while consensus still answers them. The server gives calls two seconds.
@@ -219,6 +219,7 @@ impl Assembled {
             membership: Arc::new(Members(consensus.clone())),
             reconcilers: Arc::clone(&reconciling) as Arc<dyn api::Reconcilers>,
             logs: Arc::new(LogStreams { sessions: sessions.clone(), consensus: consensus.clone() }),
+            commands: Arc::new(CommandStreams(sessions.clone())),
             clock: clock.clone(),
             entropy: entropy.clone(),
             policy: config.policy(),

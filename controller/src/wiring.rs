@@ -11,7 +11,7 @@ use berth_process::reconcile::Status as ReconcilerStatus;
 use berth_proto::admin::v1 as admin;
 use berth_proto::agent::v1 as agent;
 use futures::stream::{self, BoxStream, StreamExt};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tonic::{Code, Status, async_trait};
 
 use crate::api::depends::RemoveError;
@@ -56,6 +56,9 @@ pub(crate) struct PeerDoor {
     /// What the reconcilers do.
     pub(crate) reconciling: Arc<Reconciling>,
 }
+
+/// Commands in containers, through the sessions here. A caller whose task's agent is connected elsewhere asks there.
+pub(crate) struct CommandStreams(pub(crate) Sessions);
 
 /// Log streams through the sessions of all controllers.
 pub(crate) struct LogStreams {
@@ -221,6 +224,20 @@ impl api::LogSource for LogStreams {
             }
         }
         Err(Unavailable("the agent that runs the task is connected to no controller".into()))
+    }
+}
+
+// === impl CommandStreams ===
+
+#[async_trait]
+impl api::CommandSource for CommandStreams {
+    async fn exec(
+        &self,
+        instance: InstanceId,
+        request: agent::OpenExec,
+        input: mpsc::Receiver<agent::ExecInput>,
+    ) -> Result<BoxStream<'static, Result<agent::ExecOutput, Status>>, Unavailable> {
+        self.0.commands().open(instance, request, input).map_err(unavailable)
     }
 }
 

@@ -113,6 +113,8 @@ pub(crate) enum Command {
     /// What tasks print
     #[command(alias = "log")]
     Logs(cmd::logs::Logs),
+    /// Run a command in a container of a task
+    Exec(cmd::exec::Exec),
     /// What happens in the cluster
     #[command(alias = "event")]
     Events(cmd::events::Events),
@@ -207,6 +209,8 @@ mod tests {
             "berth logs -f service/web --tail 10 --since 5m -c app",
             "berth events -f --since 1h",
             "berth key create --description pipeline",
+            "berth exec -it 3f2a91c0b7e4 -- sh -c 'exit 3'",
+            "berth exec -i 3f2a91c0b7e4 -c app -- cat",
             "berth key ls",
             "berth parameter put /prod/db/url db:1 --type String",
             "berth parameter put /prod/db/password --file -",
@@ -239,6 +243,7 @@ mod tests {
             "berth run web --image alpine",
             "berth ps -o xml",
             "berth completion tcsh",
+            "berth exec 3f2a91c0b7e4",
             "berth secret put db",
             "berth parameter put /x value --file y",
         ];

@@ -12,7 +12,12 @@ use berth_process::clock::Clock;
 use berth_process::entropy::Entropy;
 use berth_process::net::Connector;
 use berth_process::token::Signer;
+use berth_proto::admin::v1::admin_client::AdminClient;
+use berth_proto::admin::v1::{ExecRequest, ExecStart, exec_request};
+use berth_proto::agent::v1::ExecOutput;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
@@ -39,6 +44,9 @@ const WAIT_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The largest answer that is accepted: 100 tasks with every detail are far below it.
 pub(crate) const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+
+/// Chunks of what is typed that the connection has not taken; whoever types waits.
+const EXEC_CHUNKS: usize = 16;
 
 /// Whether sending a request twice is the same as sending it once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +130,27 @@ impl Client {
         request: R,
     ) -> Result<tonic::Streaming<R::Item>, Failure> {
         self.attempt(Repeat::Safe, |channel| R::open(channel, request.clone())).await
+    }
+
+    /// Runs a command in a container: what goes to it, and what comes from it. Only the controller that holds the session of
+    /// the task's agent can; the others say so before anything runs.
+    pub(crate) async fn exec(
+        &self,
+        start: ExecStart,
+    ) -> Result<(mpsc::Sender<ExecRequest>, tonic::Streaming<ExecOutput>), Failure> {
+        self.attempt(Repeat::Safe, |channel| {
+            let start = start.clone();
+            async move {
+                let (sender, requests) = mpsc::channel(EXEC_CHUNKS);
+                let first = ExecRequest { message: Some(exec_request::Message::Start(start)) };
+                // There is room: it is the first.
+                let _ = sender.try_send(first);
+                let mut client = AdminClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES);
+                let outputs = client.exec(ReceiverStream::new(requests)).await?.into_inner();
+                Ok((sender, outputs))
+            }
+        })
+        .await
     }
 
     async fn attempt<T, F>(&self, repeat: Repeat, send: impl Fn(Signed) -> F) -> Result<T, Failure>

@@ -10,6 +10,7 @@ pub(crate) mod completion;
 pub(crate) mod controller;
 pub(crate) mod dev;
 pub(crate) mod events;
+pub(crate) mod exec;
 pub(crate) mod explain;
 pub(crate) mod init;
 pub(crate) mod instance;
@@ -32,6 +33,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Exit, Fai
         Command::Dev(dev) => Box::pin(dev.run(context)).await,
         Command::Run(run) => Box::pin(run.run(context)).await,
         Command::Ps(ps) => Box::pin(ps.run(context)).await,
+        Command::Exec(exec) => Box::pin(exec.run(context)).await,
         Command::Logs(logs) => Box::pin(logs.run(context)).await,
         Command::Events(events) => Box::pin(events.run(context)).await,
         Command::Cluster(cluster) => Box::pin(cluster.run(context)).await,

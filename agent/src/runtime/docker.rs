@@ -18,8 +18,8 @@ use futures::stream::BoxStream;
 use parking_lot::Mutex;
 
 use super::{
-    Container, Details, DiskUse, Error, Event, Host, Image, Launch, Listed, LogOptions, LogRecord, Runtime,
-    Volume, label,
+    Container, Details, DiskUse, Error, Event, ExecOptions, ExecStreams, Host, Image, Launch, Listed,
+    LogOptions, LogRecord, Runtime, TerminalSize, Volume, label,
 };
 use crate::limits;
 
@@ -27,6 +27,7 @@ mod container;
 mod describe;
 mod error;
 mod events;
+mod exec;
 mod host;
 mod image;
 mod logs;
@@ -205,6 +206,18 @@ impl Runtime for Docker {
 
     async fn stats(&self, runtime_id: &str) -> Result<Option<serde_json::Value>, Error> {
         describe::stats(&self.client().await?, runtime_id).await
+    }
+
+    async fn exec(&self, runtime_id: &str, options: &ExecOptions) -> Result<ExecStreams, Error> {
+        exec::start(&self.client().await?, runtime_id, options).await
+    }
+
+    async fn exec_resize(&self, id: &str, size: TerminalSize) -> Result<(), Error> {
+        exec::resize(&self.client().await?, id, size).await
+    }
+
+    async fn exec_exit_code(&self, id: &str) -> Result<Option<i32>, Error> {
+        exec::exit_code(&self.client().await?, id).await
     }
 
     async fn disk_use(&self) -> Option<DiskUse> {

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::directory::Directory;
+use super::exec::Commands;
 use super::logs::Logs;
 use super::{Client, Error, Parts};
 use crate::ledger::Verdict;
@@ -29,6 +30,7 @@ pub(super) struct Stream<'a> {
     directory: &'a mut Directory,
     sender: mpsc::Sender<Box<wire::AgentMessage>>,
     logs: Logs,
+    commands: Commands,
     heartbeat_interval: Duration,
     heard_at: Instant,
     /// The controller sends heartbeats, so their absence means something.
@@ -58,6 +60,12 @@ impl<'a> Stream<'a> {
             parts,
             directory,
             sender,
+            commands: Commands::new(
+                client.clone(),
+                parts.engine.clone(),
+                parts.runtime.clone(),
+                parts.shutdown.child(),
+            ),
             logs: Logs::new(client, parts.engine.clone(), parts.runtime.clone(), parts.shutdown.child()),
             heartbeat_interval: interval,
             heard_at: now,
@@ -126,6 +134,10 @@ impl<'a> Stream<'a> {
             }
             Some(Down::OpenLogs(request)) => {
                 self.logs.open(request);
+                Ok(())
+            }
+            Some(Down::OpenExec(request)) => {
+                self.commands.open(request);
                 Ok(())
             }
             Some(Down::CloseLogs(request)) => {

@@ -154,6 +154,15 @@ impl Agents for Service {
         Ok(Response::new(ReceiverStream::new(receiver).boxed()))
     }
 
+    type PushExecStream = tokio_stream::Empty<Result<wire::ExecInput, Status>>;
+
+    async fn push_exec(
+        &self,
+        _: Request<Streaming<wire::ExecOutput>>,
+    ) -> Result<Response<Self::PushExecStream>, Status> {
+        Ok(Response::new(tokio_stream::empty()))
+    }
+
     async fn push_logs(
         &self,
         request: Request<Streaming<wire::LogChunk>>,

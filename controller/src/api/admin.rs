@@ -3,15 +3,16 @@
 use berth_model::error::ApiError;
 use berth_proto::admin::v1 as pb;
 use berth_proto::admin::v1::admin_server::Admin;
-use berth_proto::agent::v1::LogChunk;
+use berth_proto::agent::v1::{ExecOutput, LogChunk};
 use futures::stream::BoxStream;
-use tonic::{Request, Response, Status, async_trait};
+use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::RemoveError;
 use super::call::{Answer, Handlers};
 use super::error::{Error, IntoStatus};
 
 mod events;
+mod exec;
 mod keys;
 mod logs;
 
@@ -21,6 +22,7 @@ type Stream<T> = BoxStream<'static, Result<T, Status>>;
 impl Admin for Handlers {
     type WatchEventsStream = Stream<pb::Event>;
     type ReadLogsStream = Stream<LogChunk>;
+    type ExecStream = Stream<ExecOutput>;
 
     async fn list_controllers(
         &self,
@@ -98,6 +100,10 @@ impl Admin for Handlers {
         request: Request<pb::DeleteAccessKeyRequest>,
     ) -> Answer<pb::DeleteAccessKeyResponse> {
         keys::delete(self, request).await
+    }
+
+    async fn exec(&self, request: Request<Streaming<pb::ExecRequest>>) -> Answer<Self::ExecStream> {
+        exec::exec(self.shared(), request).await.map(Response::new)
     }
 
     async fn read_logs(&self, request: Request<pb::ReadLogsRequest>) -> Answer<Self::ReadLogsStream> {

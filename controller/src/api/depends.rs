@@ -6,7 +6,7 @@ use berth_model::state::View;
 use berth_proto::admin::v1 as admin;
 use berth_proto::agent::v1 as agent;
 use futures::stream::BoxStream;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tonic::{Status, async_trait};
 
 pub use crate::proposer::ProposeError;
@@ -55,6 +55,18 @@ pub trait LogSource: Send + Sync + 'static {
         instance: InstanceId,
         request: agent::OpenLogs,
     ) -> Result<BoxStream<'static, Result<agent::LogChunk, Status>>, Unavailable>;
+}
+
+/// Where commands in containers run: at the agent's session, if it is here.
+#[async_trait]
+pub trait CommandSource: Send + Sync + 'static {
+    /// Runs the command that `request` describes, on the agent of this instance; what comes of it. Dropping that ends it.
+    async fn exec(
+        &self,
+        instance: InstanceId,
+        request: agent::OpenExec,
+        input: mpsc::Receiver<agent::ExecInput>,
+    ) -> Result<BoxStream<'static, Result<agent::ExecOutput, Status>>, Unavailable>;
 }
 
 /// There is nobody to ask right now: no leader, no majority, no agent. Nothing was changed; trying again may work.

@@ -9,11 +9,13 @@ mod deploy;
 mod observe;
 
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use berth_process::identity::{AccessKey, AdminIdentity};
 use serde_json::Value;
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::MutexGuard;
 
 use super::api::Api;
@@ -150,12 +152,33 @@ impl Fleet {
     /// # Errors
     /// When it cannot be run at all.
     pub async fn berth_output(&self, arguments: &[&str]) -> Result<std::process::Output> {
+        self.berth_piped(arguments, &[]).await
+    }
+
+    /// The same, with this as its standard input.
+    ///
+    /// # Errors
+    /// When it cannot be run at all.
+    pub async fn berth_piped(&self, arguments: &[&str], input: &[u8]) -> Result<std::process::Output> {
         let controllers: Vec<_> = self.controllers.iter().filter(|seat| seat.is_reachable()).collect();
         let addresses = controllers.iter().map(|seat| seat.address.as_str()).collect::<Vec<_>>().join(",");
         let mut command = tokio::process::Command::new(super::binary::path("berth")?);
         command.args(arguments).env("HOME", &self.dir).env("BERTH_HOME", self.dir.join("identity"));
         command.env("BERTH_ENDPOINTS", addresses).env("NO_COLOR", "1").kill_on_drop(true);
-        command.output().await.with_context(|| format!("run berth {arguments:?}"))
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let running = async {
+            let mut child = command.spawn()?;
+            let mut stdin = child.stdin.take();
+            let feed = async {
+                if let Some(mut stdin) = stdin.take() {
+                    // Who reads no further has ended, or is about to.
+                    let _ = stdin.write_all(input).await;
+                }
+            };
+            let (output, ()) = tokio::join!(child.wait_with_output(), feed);
+            output
+        };
+        running.await.with_context(|| format!("run berth {arguments:?}"))
     }
 
     /// WARN and ERROR lines that contain this text are part of what the test does.

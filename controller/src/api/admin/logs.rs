@@ -56,7 +56,7 @@ fn find<'a>(request: &pb::ReadLogsRequest, view: &'a State) -> Result<&'a Task, 
     Ok(task)
 }
 
-fn has_container(task: &Task, container: &str, view: &State) -> bool {
+pub(super) fn has_container(task: &Task, container: &str, view: &State) -> bool {
     let definition = view.task_definition(&task.definition);
     let mut defined = definition.iter().flat_map(|definition| &definition.facts.containers);
     defined.any(|defined| defined.name == container)

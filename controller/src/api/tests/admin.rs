@@ -2,16 +2,19 @@
 
 use berth_model::id::InstanceId;
 use berth_proto::admin::v1 as pb;
-use berth_proto::agent::v1::{LogChunk, LogSource as Output_, OpenLogs};
+use berth_proto::agent::v1::{
+    ExecInput, ExecOutput, LogChunk, LogSource as Output_, OpenExec, OpenLogs, exec_input,
+};
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use tokio::sync::mpsc;
 use tonic::{Status, async_trait};
 
 use super::cases;
 use super::controller::{exception, refusal};
 use super::fixture::{id_of, small_definition};
 use crate::api::depends::RemoveError;
-use crate::api::{LogSource, Membership, Reconcilers, Unavailable};
+use crate::api::{CommandSource, LogSource, Membership, Reconcilers, Unavailable};
 
 mod events;
 mod keys;
@@ -77,6 +80,43 @@ impl LogSource for Output {
     }
 }
 
+/// A command that gives back what it is given, and ends with 3 when that ends.
+#[async_trait]
+impl CommandSource for Output {
+    async fn exec(
+        &self,
+        _: InstanceId,
+        _: OpenExec,
+        input: mpsc::Receiver<ExecInput>,
+    ) -> Result<BoxStream<'static, Result<ExecOutput, Status>>, Unavailable> {
+        let outputs = futures::stream::unfold(Some(input), |input| async {
+            let mut input = input?;
+            match input.recv().await?.input {
+                Some(exec_input::Input::Stdin(bytes)) => {
+                    Some((Ok(ExecOutput { bytes, ..ExecOutput::default() }), Some(input)))
+                }
+                _ => Some((Ok(ExecOutput { exit_code: Some(3), ..ExecOutput::default() }), None)),
+            }
+        });
+        Ok(outputs.boxed())
+    }
+}
+
+fn start(task: &str, container: &str, command: &[&str]) -> pb::ExecRequest {
+    let start = pb::ExecStart {
+        task: task.to_owned(),
+        container: container.to_owned(),
+        command: command.iter().map(|word| (*word).to_owned()).collect(),
+        ..pb::ExecStart::default()
+    };
+    pb::ExecRequest { message: Some(pb::exec_request::Message::Start(start)) }
+}
+
+fn typed(input: exec_input::Input) -> pb::ExecRequest {
+    let input = ExecInput { input: Some(input) };
+    pb::ExecRequest { message: Some(pb::exec_request::Message::Input(input)) }
+}
+
 fn remove(id: &str) -> pb::RemoveControllerRequest {
     pb::RemoveControllerRequest { controller_id: id.to_owned() }
 }
@@ -103,6 +143,35 @@ cases!(
     (ListReconcilers, Answered, reconcilers_say_what_they_did, async |controller| {
         let answer = controller.admin().list_reconcilers(pb::ListReconcilersRequest {}).await.unwrap();
         assert_eq!(answer.into_inner().reconcilers[0].rounds, 3);
+    }),
+    (Exec, Answered, what_is_typed_reaches_the_command_and_its_end_the_caller, async |controller| {
+        controller.define(small_definition("small")).await;
+        controller.join("a").await;
+        let task = controller.run("small").await.task_arn.unwrap();
+        let typed = [
+            start(&task, "", &["cat"]),
+            typed(exec_input::Input::Stdin(b"hello".to_vec())),
+            typed(exec_input::Input::EndOfStdin(true)),
+        ];
+        let outputs = controller.admin().exec(futures::stream::iter(typed)).await.unwrap().into_inner();
+        let outputs: Vec<ExecOutput> = outputs.map(Result::unwrap).collect().await;
+        assert_eq!((outputs[0].bytes.as_slice(), outputs[1].exit_code), (b"hello".as_slice(), Some(3)));
+        assert_eq!(outputs.len(), 2);
+    }),
+    (Exec, Refused, nothing_runs_in_what_is_not_there, async |controller| {
+        controller.define(small_definition("small")).await;
+        controller.join("a").await;
+        let task = controller.run("small").await.task_arn.unwrap();
+        let rows = [
+            (start(&task, "nobody", &["sh"]), "The task has no container \"nobody\"."),
+            (start(&"0".repeat(32), "", &["sh"]), "The referenced task was not found."),
+            (start(&task, "", &[]), "Command can not be blank."),
+            (typed(exec_input::Input::EndOfStdin(true)), "The first message says what to run."),
+        ];
+        for (request, expected) in rows {
+            let answer = controller.admin().exec(futures::stream::iter([request])).await;
+            assert_eq!(refusal(answer).1, expected);
+        }
     }),
     (ReadLogs, Answered, the_agent_of_the_task_is_asked, async |controller| {
         controller.define(small_definition("small")).await;
