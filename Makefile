@@ -1,7 +1,7 @@
 # The ways into this repository. `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build images demo demo-down test lint fmt doc bench soak proto-lock
+.PHONY: help setup build images demo demo-down test lint fmt doc bench soak fuzz proto-lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -42,6 +42,9 @@ bench: images ## measure; prints figures, asserts nothing
 
 soak: build images ## churn for SOAK_MINUTES (10) and watch memory and disk
 	@$(or $(CARGO_TARGET_DIR),target)/debug/berth-soak $(or $(SOAK_MINUTES),10)
+
+fuzz: setup ## give what reads foreign bytes random ones, FUZZ_SECONDS (60) for each target
+	@deploy/fuzz.sh $(or $(FUZZ_SECONDS),60)
 
 proto-lock: setup ## write the numbers of new fields into tests/tidy/proto.lock
 	BERTH_UPDATE_PROTO_LOCK=1 cargo test --locked --workspace --test tidy -- no_number_of_the_wire

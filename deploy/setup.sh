@@ -122,5 +122,8 @@ ensure_engine() {
 check_rust
 install_packages
 ensure_engine
-"$(dirname "$0")/registry.sh" >/dev/null || say "the image registry could not be fetched: the tests that need it will be skipped"
+"$(dirname "$0")/fetch.sh" docker-registry docker-registry >/dev/null ||
+    say "the image registry could not be fetched: the tests that need it will be skipped"
+"$(dirname "$0")/fetch.sh" busybox-static busybox >/dev/null ||
+    say "busybox could not be fetched: the tests that need it will be skipped"
 "$(dirname "$0")/aws-clients.sh" >/dev/null || say "the AWS clients could not be installed: the tests that need them will be skipped"

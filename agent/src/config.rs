@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use berth_process::config::NonZeroDuration;
+use berth_process::region::is_well_formed;
 use serde::{Deserialize, Serialize};
 
 use crate::task::hooks::image::PullBehavior;
@@ -38,6 +39,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Cluster that the instance joins.
     pub cluster: String,
+    /// Region that the cluster is in; the deployment's own when absent.
+    pub region: Option<String>,
     /// Availability zone. Simulated instances take turns when there are several.
     pub zones: Vec<String>,
     /// Custom attributes.
@@ -120,6 +123,10 @@ impl Config {
             (self.pull_concurrency == 0, "pull-concurrency: at least 1".to_owned()),
             (!(1..=100).contains(&self.disk_pressure_percent), "disk-pressure-percent: 1 to 100".to_owned()),
             (self.cluster.is_empty(), "cluster: a name is needed".to_owned()),
+            (
+                self.region.as_deref().is_some_and(|region| !is_well_formed(region)),
+                "region: lower-case letters, digits and hyphens".to_owned(),
+            ),
         ];
         checks.into_iter().filter(|(is_wrong, _)| *is_wrong).map(|(_, mistake)| mistake).collect()
     }
@@ -181,6 +188,7 @@ impl Default for Config {
             controllers: Vec::new(),
             data_dir: PathBuf::new(),
             cluster: "default".to_owned(),
+            region: None,
             zones: Vec::new(),
             attributes: BTreeMap::new(),
             host_name: String::new(),

@@ -100,7 +100,8 @@ async fn start_all(
     let (clock, entropy) = (Clock::system(), Entropy::system());
     let connector = Connector::tcp(Some(identity.ca_pem.clone()));
     let key = &identity.agent_key;
-    let signer = Signer::new(&*key.access_key_id, &*key.secret_access_key, clock.clone());
+    let signer = Signer::new(&*key.access_key_id, &*key.secret_access_key, clock.clone())
+        .in_region(config.region.as_deref());
     let interner = Arc::new(Interner::default());
     let mut channels = Arc::new(Channels::new(connector.clone()));
     let mut instances = Vec::new();

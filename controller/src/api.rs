@@ -1,7 +1,7 @@
 //! The API: what is served, and the layers before it.
 //!
 //! ```text
-//! request ► edge (id, count) ► load (bound) ► authenticate ► usage (bound a key) ► authorise ► trace ► handler
+//! request ► edge (id, count) ► load (bound) ► authenticate ► usage (bound a key) ► authorise ► region ► trace ► handler
 //!   handler: linearized view ► model::validate ► propose ► view at that revision ► render
 //! ```
 //!
@@ -27,6 +27,9 @@ use berth_proto::ecs::v1::capacity_providers_server::CapacityProvidersServer;
 use berth_proto::ecs::v1::clusters_server::ClustersServer;
 use berth_proto::ecs::v1::commands_server::CommandsServer;
 use berth_proto::ecs::v1::container_instances_server::ContainerInstancesServer;
+use berth_proto::ecs::v1::daemons_server::DaemonsServer;
+use berth_proto::ecs::v1::express_gateway_services_server::ExpressGatewayServicesServer;
+use berth_proto::ecs::v1::gateways_server::GatewaysServer;
 use berth_proto::ecs::v1::service_deployments_server::ServiceDeploymentsServer;
 use berth_proto::ecs::v1::services_server::ServicesServer;
 use berth_proto::ecs::v1::state_changes_server::StateChangesServer;
@@ -51,13 +54,17 @@ mod call;
 mod capacity_provider;
 mod cluster;
 mod container_instance;
+mod daemon;
 pub mod depends;
 pub mod edge;
 pub(crate) mod error;
 mod execute_command;
+mod express_gateway_service;
+mod gateway;
 mod load;
 mod metrics;
 mod parameter;
+mod region;
 mod render;
 mod scheduler;
 mod secret;
@@ -85,6 +92,7 @@ use metrics::Metrics;
 use usage::Usage;
 
 use crate::limits::REQUEST_BYTES;
+use crate::region::Regions;
 
 /// What the API is made of.
 pub struct Parts {
@@ -106,6 +114,8 @@ pub struct Parts {
     pub policy: Policy,
     /// Calls a second that each access key may make.
     pub calls_per_key: u32,
+    /// Regions that calls may be in.
+    pub regions: Regions,
 }
 
 /// The API, ready to be served.
@@ -115,6 +125,7 @@ pub struct Api {
     edge: Edge,
     load: Load,
     usage: Usage,
+    regions: Regions,
     health: HealthReporter,
 }
 
@@ -139,8 +150,9 @@ impl Api {
         let edge = Edge { entropy: parts.entropy.clone(), metrics: Metrics::register(registry) };
         let load = Load::new();
         let usage = Usage::new(parts.calls_per_key, parts.clock.clone());
+        let regions = parts.regions.clone();
         let handlers = Handlers::new(parts, load.clone(), Arc::clone(&authenticator));
-        Ok(Self { handlers, authenticator, edge, load, usage, health: HealthReporter::new() })
+        Ok(Self { handlers, authenticator, edge, load, usage, regions, health: HealthReporter::new() })
     }
 
     /// Says of the standard health service whether this controller should be asked. It is serving until told otherwise.
@@ -151,6 +163,11 @@ impl Api {
     /// How much each key is used.
     pub(crate) fn usage(&self) -> Usage {
         self.usage.clone()
+    }
+
+    /// Which regions calls may be in.
+    pub(crate) fn regions(&self) -> Regions {
+        self.regions.clone()
     }
 
     /// Who knows callers by their keys.
@@ -169,6 +186,7 @@ impl Api {
         let router = routes
             .into_axum_router()
             .layer(from_fn(trace::trace))
+            .layer(from_fn_with_state(self.regions.clone(), region::choose))
             .layer(from_fn(auth::authorise))
             .layer(from_fn_with_state(self.usage.clone(), usage::limit))
             .layer(from_fn_with_state(Arc::clone(&self.authenticator), auth::authenticate))
@@ -193,6 +211,11 @@ impl Api {
             .add_service(TagsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(AccountSettingsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(CommandsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(DaemonsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(
+                ExpressGatewayServicesServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES),
+            )
+            .add_service(GatewaysServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(StateChangesServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(SecurityTokensServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(ParametersServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))

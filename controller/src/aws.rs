@@ -21,22 +21,24 @@ mod body;
 mod call;
 mod codec;
 mod fault;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod json;
 mod query;
-mod region;
 pub mod schema;
 pub mod sigv4;
 pub mod target;
 
 use codec::{Codec, Response};
 use fault::Fault;
-pub use region::Regions;
 use sigv4::{Authorization, Refusal, SESSION_TOKEN};
+use target::Service;
 
 use crate::api::Api;
 use crate::api::auth::{Authenticator, Principal};
 use crate::api::edge::RequestId;
 use crate::api::error::{Error, IntoStatus, Unauthenticated};
+use crate::region::{Chosen, Regions};
 
 /// What the endpoint is made of.
 pub struct Endpoint {
@@ -51,9 +53,9 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// An endpoint in front of `routes`, which are those of `api`.
-    pub fn new(api: &Api, routes: Routes, regions: Regions, clock: Clock, entropy: Entropy) -> Self {
+    pub fn new(api: &Api, routes: Routes, clock: Clock, entropy: Entropy) -> Self {
         codec::warm_up();
-        Self { routes, authenticator: api.authenticator(), regions, clock, entropy }
+        Self { routes, authenticator: api.authenticator(), regions: api.regions(), clock, entropy }
     }
 
     /// What to serve.
@@ -69,11 +71,23 @@ impl Endpoint {
         let body = body::unpack(&request.headers, body)?;
         let found = codec.operation(&request, &body);
         let (service, operation) = found.ok_or_else(Fault::unknown_operation)?;
-        self.regions.check(&authorization, service)?;
+        let region = self.region(&authorization, service)?;
         let message = codec.read(operation, &body)?;
-        let caller = (principal, id.clone());
+        let caller = (principal, region, id.clone());
         let answer = call::call(&self.routes, operation, &message, caller, &request.headers).await?;
         codec.answer(service, operation, &answer, id)
+    }
+
+    /// The region that the request is signed for. Refuses one that is not served, and another service.
+    fn region(&self, signed: &Authorization<'_>, service: &Service) -> Result<Chosen, Refusal> {
+        if signed.service != service.signing_name {
+            let text = format!("Credential should be scoped to correct service: '{}'.", service.signing_name);
+            return Err(Refusal::Invalid(text));
+        }
+        self.regions.choose(signed.region).ok_or_else(|| {
+            let names = self.regions.names();
+            Refusal::Invalid(format!("Credential should be scoped to a valid region: {names}."))
+        })
     }
 
     /// Who signed the request.

@@ -10,6 +10,7 @@ use clap::Parser;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{CALLS_PER_KEY, LOG_MIB_BEFORE_SNAPSHOT};
+use crate::region::Regions;
 
 /// A Berth controller: replicates the cluster's state and serves the API.
 #[derive(Clone, Debug, Parser)]
@@ -45,9 +46,9 @@ pub struct Args {
     /// Serve it over TLS, with a certificate of the cluster's own authority.
     #[arg(long)]
     aws_tls: bool,
-    /// Other regions that requests may be signed for; their resources are those of the cluster's own region.
-    #[arg(long, env = "BERTH_AWS_REGIONS", value_delimiter = ',', value_name = "REGION")]
-    aws_regions: Vec<String>,
+    /// Regions that calls may be in beside the deployment's own; `*` for any. Each has resources of its own.
+    #[arg(long, alias = "aws-regions", env = "BERTH_REGIONS", value_delimiter = ',', value_name = "REGION")]
+    regions: Vec<String>,
     /// Calls a second that each access key may make at this controller [default: 2000].
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     calls_per_key: Option<u32>,
@@ -66,6 +67,9 @@ pub struct Args {
     /// How long stopped tasks and their last log lines stay describable [default: 7d].
     #[arg(long, value_name = "DURATION")]
     stopped_task_retention: Option<NonZeroDuration>,
+    /// Authorities in PEM that may vouch for the https URLs of webhooks, beside those that this system trusts.
+    #[arg(long, value_name = "FILE")]
+    webhook_ca: Option<PathBuf>,
     /// Entries of the log between two snapshots [default: 20000].
     #[arg(long, value_name = "COUNT")]
     snapshot_entries: Option<u64>,
@@ -111,8 +115,9 @@ pub struct Config {
     pub aws_listen: SocketAddr,
     /// Serve it over TLS.
     pub aws_tls: bool,
-    /// Other regions that requests may be signed for.
-    pub aws_regions: Vec<String>,
+    /// Regions that calls may be in beside the deployment's own; `*` for any.
+    #[serde(alias = "aws_regions")]
+    pub regions: Vec<String>,
     /// Calls a second that each access key may make.
     pub calls_per_key: u32,
     /// Written once addresses are served.
@@ -125,6 +130,8 @@ pub struct Config {
     pub rebalance_after: NonZeroDuration,
     /// See [`Policy::retention`].
     pub stopped_task_retention: NonZeroDuration,
+    /// Authorities that may vouch for webhooks.
+    pub webhook_ca: Option<PathBuf>,
     /// Entries of the log between two snapshots.
     pub snapshot_entries: u64,
     /// Mebibytes of the log between two snapshots, should they come first.
@@ -173,13 +180,14 @@ impl Default for Config {
             ops_listen: SocketAddr::from(([127, 0, 0, 1], 7401)),
             aws_listen: SocketAddr::from(([127, 0, 0, 1], 7402)),
             aws_tls: false,
-            aws_regions: Vec::new(),
+            regions: Vec::new(),
             calls_per_key: CALLS_PER_KEY,
             ready_file: None,
             instance_lost_after: NonZeroDuration::from_secs(10),
             task_healthy_after: NonZeroDuration::from_secs(5),
             rebalance_after: NonZeroDuration::from_secs(15),
             stopped_task_retention: NonZeroDuration::from_secs(7 * 24 * 3600),
+            webhook_ca: None,
             snapshot_entries: 20_000,
             snapshot_mib: LOG_MIB_BEFORE_SNAPSHOT,
             log: "info,openraft=warn".into(),
@@ -234,6 +242,12 @@ impl Config {
                 "instance_lost_after is {given}: below 3s a lost packet looks like a lost host"
             ));
         }
+        let bad = self.regions.iter().filter(|name| !Regions::may_list(name));
+        mistakes.extend(bad.map(|name| {
+            format!(
+                "--regions has {name:?}: a region is made of lower-case letters, digits and hyphens, or `*`"
+            )
+        }));
         mistakes.extend(self.consensus().mistakes());
         if self.advertise.is_empty() && self.listen.ip().is_unspecified() {
             mistakes.push(format!(
@@ -286,13 +300,14 @@ impl Args {
             ops_listen: self.ops_listen.unwrap_or(file.ops_listen),
             aws_listen: self.aws_listen.unwrap_or(file.aws_listen),
             aws_tls: self.aws_tls || file.aws_tls,
-            aws_regions: if self.aws_regions.is_empty() { file.aws_regions } else { self.aws_regions },
+            regions: if self.regions.is_empty() { file.regions } else { self.regions },
             calls_per_key: self.calls_per_key.unwrap_or(file.calls_per_key),
             ready_file: self.ready_file.or(file.ready_file),
             instance_lost_after: self.instance_lost_after.unwrap_or(file.instance_lost_after),
             task_healthy_after: self.task_healthy_after.unwrap_or(file.task_healthy_after),
             rebalance_after: self.rebalance_after.unwrap_or(file.rebalance_after),
             stopped_task_retention: self.stopped_task_retention.unwrap_or(file.stopped_task_retention),
+            webhook_ca: self.webhook_ca.or(file.webhook_ca),
             snapshot_entries: self.snapshot_entries.unwrap_or(file.snapshot_entries),
             snapshot_mib: self.snapshot_mib.unwrap_or(file.snapshot_mib),
             log: self.log.unwrap_or(file.log),

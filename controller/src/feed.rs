@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use berth_model::change::Change;
-use berth_model::id::Revision;
+use berth_model::id::{Region, Revision};
 use berth_model::state::{State, View};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
@@ -43,11 +43,13 @@ pub enum Event {
     },
 }
 
-/// What one log entry changed.
+/// What one log entry changed in one region.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changes {
     /// The entry's index.
     pub revision: Revision,
+    /// The region, unless it is the deployment's own.
+    pub region: Option<Region>,
     /// Never empty.
     pub changes: Arc<[Change]>,
 }
@@ -164,7 +166,7 @@ mod tests {
     }
 
     fn changes(revision: Revision) -> Changes {
-        Changes { revision, changes: [Change::History].into() }
+        Changes { revision, region: None, changes: [Change::History].into() }
     }
 
     #[tokio::test]

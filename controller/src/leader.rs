@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use berth_process::net::Web;
 use berth_process::shutdown::{OnError, Shutdown};
 use tokio::sync::watch;
 
@@ -29,6 +30,7 @@ pub async fn run(
     consensus: Consensus,
     context: Context,
     begin: impl Fn() + Send + Sync,
+    web: Web,
     current: Current,
     shutdown: Shutdown,
 ) {
@@ -48,7 +50,7 @@ pub async fn run(
         let reconcilers = Reconcilers::start(&context, &epoch);
         current.send_replace(Some(reconcilers.clone()));
         let feed = consensus.feed().clone();
-        let webhooks = webhook::run(feed.clone(), context.proposer.clone(), epoch.clone());
+        let webhooks = webhook::run(feed.clone(), context.proposer.clone(), web.clone(), epoch.clone());
         epoch.spawn("webhooks", OnError::Shutdown, webhooks);
         epoch.spawn("wake-ups", OnError::Shutdown, wake(feed, reconcilers, epoch.clone()));
         let over = leadership.wait_for(|now| !now.is_leader || now.term != term).await.is_err();
@@ -74,7 +76,7 @@ async fn wake(feed: Feed, reconcilers: Reconcilers, epoch: Shutdown) -> Result<(
             () = epoch.token().cancelled() => return Ok(()),
             // Cancel-safe: an event that was not returned stays in the ring.
             event = changes.next() => match event {
-                Ok(Event::Changed(changes)) => reconcilers.wake(&feed.view(), &changes.changes),
+                Ok(Event::Changed(changes)) => reconcilers.wake(&feed.view(), &changes),
                 Ok(Event::Missed { .. }) => reconcilers.wake_all(),
                 Err(Ended) => return Ok(()),
             }

@@ -14,6 +14,7 @@ mod metrics;
 pub mod proposer;
 pub mod raft;
 pub mod reconcile;
+pub mod region;
 pub mod session;
 mod start;
 mod webhook;

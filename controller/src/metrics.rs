@@ -1,5 +1,6 @@
 //! What `/metrics` says of the state and the sessions; consensus and the API register their own.
 
+use berth_model::state::State;
 use berth_model::task::TaskStatus;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -29,12 +30,14 @@ impl Collector for StateCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let view = self.feed.view();
         let (mut running, mut pending) = (0_i64, 0_i64);
-        for instance in view.instances() {
+        for instance in view.every_region().flat_map(State::instances) {
             running += i64::from(instance.running_count);
             pending += i64::from(instance.pending_count);
         }
-        let connected = view.instances().filter(|instance| instance.connected).count();
-        let stopped = view.tasks().filter(|task| task.observed.last_status == TaskStatus::Stopped).count();
+        let instances = view.every_region().flat_map(State::instances);
+        let connected = instances.filter(|instance| instance.connected).count();
+        let tasks = view.every_region().flat_map(State::tasks);
+        let stopped = tasks.filter(|task| task.observed.last_status == TaskStatus::Stopped).count();
         let gauges = [
             ("berth_revision", "Revision of the state", count(view.revision())),
             ("berth_tasks_running", "Tasks whose last status is RUNNING", running),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use berth_model::change::Change;
 use berth_model::command::Command;
-use berth_model::id::InstanceId;
+use berth_model::id::{InstanceId, Region};
 use berth_model::state::View;
 use berth_model::time::Timestamp;
 use berth_model::validate::container_instance::from_hello;
@@ -30,6 +30,7 @@ use crate::feed::{Event, Feed};
 use crate::limits::{SESSION_QUEUE, SESSIONS};
 use crate::proposer::{ProposeError, Proposer};
 use crate::raft::Consensus;
+use crate::region::Chosen;
 
 mod connection;
 pub mod exec;
@@ -40,7 +41,7 @@ mod manifest;
 pub mod registry;
 mod reports;
 
-use connection::Connection;
+use connection::{Connection, Place};
 use exec::Commands;
 use logs::Logs;
 use registry::{Entry, Registry};
@@ -109,19 +110,28 @@ impl Sessions {
         }
     }
 
+    /// The newest state of a region.
+    fn view(&self, region: Option<&Region>) -> View {
+        self.consensus.view().in_region(region)
+    }
+
     /// Registers the instance behind a hello, unless the state says so already.
-    async fn register(&self, hello: &pb::Hello) -> Result<InstanceId, Status> {
-        let view = self.consensus.view();
+    async fn register(&self, region: Option<&Region>, hello: &pb::Hello) -> Result<InstanceId, Status> {
+        let view = self.view(region);
         let now = Timestamp::from_unix_ms(self.clock.unix_ms());
         let (id, command) =
             from_hello(hello, &view, now).map_err(|error| Status::failed_precondition(error.message))?;
         if !is_known(&view, &command) {
-            self.proposer.propose(command).await.map_err(unrecorded)?;
+            self.proposer.propose(view.addressed(command)).await.map_err(unrecorded)?;
         }
         Ok(id)
     }
 
-    async fn open(&self, mut inbound: Streaming<pb::AgentMessage>) -> Result<Outbound, Status> {
+    async fn open(
+        &self,
+        region: Option<Region>,
+        mut inbound: Streaming<pb::AgentMessage>,
+    ) -> Result<Outbound, Status> {
         if self.registry.len() >= SESSIONS {
             return Err(Status::resource_exhausted(format!(
                 "this controller holds {SESSIONS} sessions; try another"
@@ -131,7 +141,7 @@ impl Sessions {
             return Err(Status::unavailable("this controller knows no leader; try another"));
         }
         let hello = first_message(&mut inbound).await?;
-        let id = self.register(&hello).await?;
+        let id = self.register(region.as_ref(), &hello).await?;
         let (outbound, queue) = mpsc::channel(SESSION_QUEUE);
         let end = self.shutdown.token().child_token();
         let manifest_changed = Arc::new(Notify::new());
@@ -141,7 +151,8 @@ impl Sessions {
             outbound: outbound.clone(),
         };
         self.registry.insert(id, entry);
-        let connection = Connection::new(self.clone(), id, end.clone(), manifest_changed, outbound);
+        let place = Place { region, instance: id };
+        let connection = Connection::new(self.clone(), place, end.clone(), manifest_changed, outbound);
         let sessions = self.clone();
         self.shutdown.spawn("agent session", OnError::Log, async move {
             let reason = connection.run(inbound, hello).await;
@@ -165,7 +176,8 @@ impl Agents for Sessions {
         &self,
         request: Request<Streaming<pb::AgentMessage>>,
     ) -> Result<Response<Self::SessionStream>, Status> {
-        self.open(request.into_inner()).await.map(Response::new)
+        let region = Chosen::of(request.extensions()).cloned();
+        self.open(region, request.into_inner()).await.map(Response::new)
     }
 
     async fn push_logs(

@@ -6,20 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_model::arn::Scope;
-use berth_model::cluster::{Cluster, ClusterStatus};
 use berth_model::command::{Bootstrap, Command};
-use berth_model::id::ClusterName;
+use berth_model::id::Ids;
 use berth_model::key::{AccessKey, KeyStatus, Role};
 use berth_model::state::View;
 use berth_model::time::Timestamp;
+use berth_model::validate::{Admission, cluster};
 use berth_process::clock::Clock;
 use berth_process::entropy::Entropy;
 use berth_process::identity::{self, ClusterIdentity};
-use berth_process::net::{self, Connector, Listen, Protocol};
+use berth_process::net::{self, Connector, Listen, Protocol, Web};
 use berth_process::ops::{self, Readiness};
 use berth_process::shutdown::{OnError, Shutdown};
 use berth_process::tls;
 use berth_proto::agent::v1::agents_server::AgentsServer;
+use berth_proto::ecs::v1::CreateClusterRequest;
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 use tonic::service::Routes;
@@ -27,7 +28,7 @@ use tonic::service::Routes;
 use crate::api::auth::{NotASealingKey, SealingKey};
 use crate::api::usage::Usage;
 use crate::api::{self, Api};
-use crate::aws::{Endpoint, Regions};
+use crate::aws::Endpoint;
 use crate::config::Config;
 use crate::proposer::{ProposeError, Proposer};
 use crate::raft::consensus::{ReadError, Setup, StartError};
@@ -35,6 +36,7 @@ use crate::raft::membership::MembershipError;
 use crate::raft::service::PeerService;
 use crate::raft::{Consensus, Storage};
 use crate::reconcile::Context;
+use crate::region::Regions;
 use crate::session::Sessions;
 use crate::session::leases::Leases;
 use crate::wiring::{CommandStreams, LogStreams, Members, PeerDoor, Reconciling, Store};
@@ -103,6 +105,15 @@ pub enum Error {
     /// The identity has no usable sealing key.
     #[error("cannot use the sealing key of the identity file")]
     SealingKey(#[from] NotASealingKey),
+    /// The authorities of webhooks cannot be read.
+    #[error("cannot trust the authorities in {path}, which --webhook-ca names")]
+    WebhookCa {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// The ready file cannot be written.
     #[error("cannot write {path}")]
     ReadyFile {
@@ -185,6 +196,13 @@ async fn end_within(time: Duration, scope: &Shutdown) {
     }
 }
 
+/// How webhooks are asked.
+fn web(ca: Option<&Path>) -> Result<Web, Error> {
+    let failed = |source| Error::WebhookCa { path: ca.map(Path::to_owned).unwrap_or_default(), source };
+    let extra = ca.map(std::fs::read_to_string).transpose().map_err(failed)?;
+    Web::new(extra.as_deref()).map_err(|error| failed(error.into()))
+}
+
 /// The parts of a controller around its consensus.
 struct Assembled {
     routes: Routes,
@@ -192,6 +210,7 @@ struct Assembled {
     sessions: Sessions,
     leases: Leases,
     context: Context,
+    web: Web,
     current: leader::Current,
     usage: Usage,
 }
@@ -224,14 +243,14 @@ impl Assembled {
             entropy: entropy.clone(),
             policy: config.policy(),
             calls_per_key: config.calls_per_key,
+            regions: Regions::new(&identity.region, &config.regions),
         };
         let api = Api::new(parts, identity, registry)?;
         let door = PeerDoor { sessions: sessions.clone(), leases: leases.clone(), reconciling };
         let others = Routes::new(PeerService::server(consensus.clone(), Arc::new(door)))
             .add_service(AgentsServer::new(sessions.clone()));
         let routes = api.routes(others)?;
-        let regions = Regions::new(&identity.region, &config.aws_regions);
-        let aws = Endpoint::new(&api, routes.clone(), regions, clock.clone(), entropy.clone()).into_routes();
+        let aws = Endpoint::new(&api, routes.clone(), clock.clone(), entropy.clone()).into_routes();
         metrics::register(registry, &sessions, consensus.feed());
         let (feed, silent) = (consensus.feed().clone(), leases.clone());
         let context = Context {
@@ -241,10 +260,15 @@ impl Assembled {
             entropy,
             policy: config.policy(),
             liveness: Arc::new(move |view| {
+                // The state of the deployment's own region has the others in it.
+                if view.region().is_none() {
+                    silent.forget_unknown(view);
+                }
                 (silent.silent(view, VOUCHED_WINDOW), silent.returned(view, VOUCHED_WINDOW))
             }),
         };
-        Ok(Self { routes, aws, sessions, leases, context, current, usage: api.usage() })
+        let web = web(config.webhook_ca.as_deref())?;
+        Ok(Self { routes, aws, sessions, leases, context, web, current, usage: api.usage() })
     }
 
     /// Starts what only makes sense for a controller that takes part.
@@ -261,7 +285,8 @@ impl Assembled {
         until("key use", Box::pin(note_key_use(self.usage, self.context.proposer.clone())));
         let leases = self.leases;
         let begin = move || leases.reset();
-        let lead = leader::run(consensus.clone(), self.context, begin, self.current, shutdown.clone());
+        let lead =
+            leader::run(consensus.clone(), self.context, begin, self.web, self.current, shutdown.clone());
         until("leader", Box::pin(lead));
     }
 }
@@ -336,18 +361,19 @@ async fn be_born(
 ) -> Result<(), Error> {
     let now = Timestamp::from_unix_ms(clock.unix_ms());
     let bootstrap = bootstrap(identity, now, entropy)?;
-    let default = Cluster {
-        name: ClusterName::new("default"),
-        status: ClusterStatus::Active,
-        created_at: now,
-        spec: berth_model::wire::Wire::default(),
-    };
     let proposer = consensus.proposer();
-    if view.cluster(&default.name).is_none() {
-        proposer.propose(Command::CreateCluster(default)).await.map_err(Error::Birth)?;
+    if let Some(create) = default_cluster(view, now) {
+        proposer.propose(create).await.map_err(Error::Birth)?;
     }
     proposer.propose(Command::Bootstrap(bootstrap)).await.map_err(Error::Birth)?;
     Ok(())
+}
+
+/// Makes the cluster that is meant when none is named, as anybody's call would.
+fn default_cluster(view: &View, now: Timestamp) -> Option<Command> {
+    let admission = Admission { now, ids: Ids::from_seed(0), principal: String::new(), traceparent: None };
+    let (name, create) = cluster::create(&CreateClusterRequest::default(), view, &admission).ok()?;
+    view.cluster(&name).is_none().then_some(create)
 }
 
 fn bootstrap(identity: &ClusterIdentity, now: Timestamp, entropy: &Entropy) -> Result<Bootstrap, Error> {

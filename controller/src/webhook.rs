@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use berth_model::command::{Command, RecordHook};
-use berth_model::id::{HookId, ServiceDeploymentId, ServiceKey};
+use berth_model::id::{HookId, Region, ServiceDeploymentId, ServiceKey};
 use berth_model::service::rollout::HookStatus;
 use berth_model::service::settings::HookTarget;
 use berth_model::state::State;
+use berth_process::net::Web;
 use berth_process::shutdown::Shutdown;
 use berth_process::telemetry::chain;
 use futures::future::join_all;
@@ -20,7 +21,6 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::feed::Feed;
@@ -39,6 +39,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// A hook that waits for the answer of a URL.
 #[derive(Clone, Debug, PartialEq)]
 struct Question {
+    region: Option<Region>,
     key: ServiceKey,
     deployment: ServiceDeploymentId,
     hook: HookId,
@@ -56,7 +57,7 @@ enum Answer {
 /// Why a URL could not be asked.
 #[derive(Debug, thiserror::Error)]
 enum Error {
-    #[error("it is not the URL of a host")]
+    #[error("it is not an http or https URL of a host")]
     Url,
     #[error("cannot connect")]
     Connect(#[source] std::io::Error),
@@ -74,6 +75,7 @@ enum Error {
 pub(crate) async fn run(
     feed: Feed,
     proposer: Proposer,
+    web: Web,
     epoch: Shutdown,
 ) -> Result<(), std::convert::Infallible> {
     let mut due: BTreeMap<HookId, Instant> = BTreeMap::new();
@@ -84,26 +86,26 @@ pub(crate) async fn run(
             // Cancel-safe: the token stays cancelled.
             () = epoch.token().cancelled() => return Ok(()),
             // Cancel-safe: an epoch that is over forgets what was asked, the next one asks again.
-            () = round(&view, &proposer, &mut due) => {}
+            () = round(&view, &proposer, &web, &mut due) => {}
         }
     }
 }
 
 /// Asks what is due, all at once, and then lets some time go by.
-async fn round(view: &State, proposer: &Proposer, due: &mut BTreeMap<HookId, Instant>) {
-    let mut questions = questions(view);
+async fn round(view: &State, proposer: &Proposer, web: &Web, due: &mut BTreeMap<HookId, Instant>) {
+    let mut questions: Vec<Question> = view.every_region().flat_map(questions).collect();
     due.retain(|hook, _| questions.iter().any(|question| question.hook == *hook));
     let now = Instant::now();
     questions.retain(|question| due.get(&question.hook).is_none_or(|at| *at <= now));
-    let waits = join_all(questions.iter().map(|question| attend(question, proposer))).await;
+    let waits = join_all(questions.iter().map(|question| attend(question, proposer, web))).await;
     let now = Instant::now();
     due.extend(questions.iter().zip(waits).map(|(question, wait)| (question.hook, now + wait)));
     tokio::time::sleep(LOOK).await;
 }
 
 /// Asks once; how long until it is to be asked again.
-async fn attend(question: &Question, proposer: &Proposer) -> Duration {
-    let answer = match ask(question).await {
+async fn attend(question: &Question, proposer: &Proposer, web: &Web) -> Duration {
+    let answer = match ask(question, web).await {
         Ok(answer) => answer,
         Err(error) => {
             tracing::info!(url = question.url, error = %chain(&error), "a webhook cannot be asked; trying again");
@@ -116,7 +118,7 @@ async fn attend(question: &Question, proposer: &Proposer) -> Duration {
     };
     let (key, id, hook) = (question.key.clone(), question.deployment, question.hook);
     let record = Command::RecordHook(RecordHook { key, id, hook, status, reason });
-    match proposer.propose(record).await {
+    match proposer.propose(record.in_region(question.region.as_ref())).await {
         Ok(_) => CALL_BACK,
         Err(error) => {
             tracing::info!(%error, "the answer of a webhook was not recorded; asking again");
@@ -125,7 +127,7 @@ async fn attend(question: &Question, proposer: &Proposer) -> Duration {
     }
 }
 
-/// Every hook of a URL that is under way.
+/// Every hook of a URL that is under way in a region.
 fn questions(view: &State) -> Vec<Question> {
     let mut questions = Vec::new();
     for service in view.services() {
@@ -143,8 +145,8 @@ fn questions(view: &State) -> Vec<Question> {
                 "hookId": run.id.to_string(),
                 "hookDetails": hook.details.as_ref().map(|details| value(details)),
             });
-            let (key, url) = (service.key.clone(), url.clone());
-            questions.push(Question { key, deployment: deployment.id, hook: run.id, url, body });
+            let (region, key, url) = (view.region().cloned(), service.key.clone(), url.clone());
+            questions.push(Question { region, key, deployment: deployment.id, hook: run.id, url, body });
         }
     }
     questions
@@ -164,15 +166,20 @@ fn value(value: &prost_types::Value) -> Value {
     }
 }
 
-async fn ask(question: &Question) -> Result<Answer, Error> {
-    let asked = tokio::time::timeout(WEBHOOK_TIMEOUT, post(&question.url, &question.body)).await;
+async fn ask(question: &Question, web: &Web) -> Result<Answer, Error> {
+    let asked = tokio::time::timeout(WEBHOOK_TIMEOUT, post(web, &question.url, &question.body)).await;
     asked.unwrap_or(Err(Error::Timeout(WEBHOOK_TIMEOUT)))
 }
 
-async fn post(url: &str, body: &Value) -> Result<Answer, Error> {
+async fn post(web: &Web, url: &str, body: &Value) -> Result<Answer, Error> {
     let uri: Uri = url.parse().map_err(|_| Error::Url)?;
     let host = uri.host().ok_or(Error::Url)?;
-    let stream = TcpStream::connect((host, uri.port_u16().unwrap_or(80))).await.map_err(Error::Connect)?;
+    let stream = match uri.scheme_str() {
+        Some("http") => web.open(host, uri.port_u16().unwrap_or(80)).await,
+        Some("https") => web.open_tls(host, uri.port_u16().unwrap_or(443)).await,
+        _ => return Err(Error::Url),
+    };
+    let stream = stream.map_err(Error::Connect)?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let request = Request::post(path)
@@ -221,6 +228,9 @@ fn read(body: &[u8]) -> Answer {
 #[cfg(test)]
 mod tests {
     use axum::routing::post as on_post;
+    use berth_process::net::{Listen as _, Protocol, bind, serve_as};
+    use berth_process::shutdown::OnError;
+    use berth_process::tls::Authority;
 
     use super::*;
 
@@ -254,9 +264,10 @@ mod tests {
         let ask = async {
             let url = format!("http://{address}/gate?a=b");
             let stage = |stage: &str| json!({"lifecycleStage": stage});
-            let good = post(&url, &stage("PRE_SCALE_UP")).await.unwrap();
-            let bad = post(&url, &stage("POST_SCALE_UP")).await.unwrap();
-            let unknown = post(&format!("http://{address}/nothing"), &stage("")).await.unwrap();
+            let web = Web::new(None).unwrap();
+            let good = post(&web, &url, &stage("PRE_SCALE_UP")).await.unwrap();
+            let bad = post(&web, &url, &stage("POST_SCALE_UP")).await.unwrap();
+            let unknown = post(&web, &format!("http://{address}/nothing"), &stage("")).await.unwrap();
             (good, bad, unknown)
         };
         let (good, bad, unknown) = tokio::select! {
@@ -266,5 +277,28 @@ mod tests {
         assert_eq!(good, Answer::Over(HookStatus::Succeeded, String::new()));
         assert_eq!(bad, failed("It answered FAILED.".into()));
         assert_eq!(unknown, failed("It answered with 404 Not Found.".into()));
+    }
+
+    #[tokio::test]
+    async fn an_https_url_is_asked_when_its_authority_is_trusted() {
+        let shutdown = Shutdown::new();
+        let authority = Authority::generate("hooks").unwrap();
+        let certificate = authority.issue(&["127.0.0.1".to_owned()]).unwrap();
+        let listen = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let url = format!("https://{}/gate", listen.local_addr().unwrap());
+        let router =
+            axum::Router::new().route("/gate", on_post(|| async { r#"{"hookStatus":"SUCCEEDED"}"# }));
+        let scope = shutdown.clone();
+        shutdown.spawn("hooks", OnError::Shutdown, async move {
+            serve_as(Protocol::Http1, router.into(), listen, Some(&certificate), &scope).await
+        });
+        let trusting = Web::new(Some(&authority.certificate_pem)).unwrap();
+        let answer = post(&trusting, &url, &json!({})).await.unwrap();
+        assert_eq!(answer, Answer::Over(HookStatus::Succeeded, String::new()));
+        let error = post(&Web::new(None).unwrap(), &url, &json!({})).await.unwrap_err();
+        assert!(chain(&error).to_string().contains("UnknownIssuer"), "{}", chain(&error));
+        let error = post(&trusting, "ftp://example.org/", &json!({})).await.unwrap_err();
+        assert!(matches!(error, Error::Url), "{error}");
+        shutdown.drain(Duration::from_secs(5)).await.unwrap();
     }
 }

@@ -191,7 +191,7 @@ impl PeerSessions for PeerDoor {
     async fn read_logs(&self, request: agent::OpenLogs) -> Result<PeerLogStream, Status> {
         let task = request.task_id.parse().map_err(|_| Status::invalid_argument("not a task id"))?;
         let view = self.reconciling.consensus.view();
-        let task = view.task(task).ok_or_else(|| Status::not_found("no such task here"))?;
+        let task = view.task_anywhere(task).ok_or_else(|| Status::not_found("no such task here"))?;
         let stream = self.sessions.logs().open(task.instance, request);
         stream.map(chunks).map_err(|error| Status::unavailable(error.to_string()))
     }

@@ -40,7 +40,7 @@ pub(crate) struct Cli {
 }
 
 /// Options that only the help of `berth` itself shows: below each command they would drown its own.
-const SHOWN_ONCE: [&str; 4] = ["profile", "endpoints", "quiet", "color"];
+const SHOWN_ONCE: [&str; 5] = ["profile", "region", "endpoints", "quiet", "color"];
 
 /// Reads the command line; wrong usage ends the process with code 2.
 pub(crate) fn parse() -> Cli {
@@ -58,7 +58,9 @@ fn command() -> clap::Command {
 
 /// A global option is handed down only to commands that do not have it: those get a hidden one of their own.
 fn with_hidden(command: clap::Command, hidden: &[Arg]) -> clap::Command {
-    command.args(hidden).mut_subcommands(|below| with_hidden(below, hidden))
+    let has = |one: &Arg| command.get_arguments().any(|argument| argument.get_id() == one.get_id());
+    let lacking: Vec<Arg> = hidden.iter().filter(|one| !has(one)).cloned().collect();
+    command.args(lacking).mut_subcommands(|below| with_hidden(below, hidden))
 }
 
 /// What every command accepts.
@@ -81,6 +83,10 @@ pub(crate) struct Global {
     /// The ECS cluster to work in [default: the profile's, else `default`]
     #[arg(short = 'C', long, global = true, env = "BERTH_CLUSTER", value_name = "NAME")]
     pub(crate) cluster: Option<String>,
+
+    /// The region to work in [default: the profile's, else the deployment's own]
+    #[arg(long, global = true, env = "BERTH_REGION", value_name = "REGION")]
+    pub(crate) region: Option<String>,
 
     /// The profile to use: controllers, access key and cluster; see `berth profile`
     #[arg(long, global = true, env = "BERTH_PROFILE", value_name = "NAME")]
@@ -168,6 +174,7 @@ impl Global {
             access_key_id: variable("BERTH_ACCESS_KEY_ID"),
             secret_access_key: variable("BERTH_SECRET_ACCESS_KEY"),
             cluster: self.cluster.clone(),
+            region: self.region.clone(),
         }
     }
 }
@@ -215,13 +222,15 @@ mod tests {
             "berth parameter put /prod/db/url db:1 --type String",
             "berth parameter put /prod/db/password --file -",
             "berth parameter ls /prod",
-            "berth secret create db --file db.json --description 'of the app'",
+            "berth secret create db --file db.json --description app",
             "berth secret put db new",
             "berth secret get db --stage AWSPREVIOUS",
             "berth secret rm db --force",
             "berth controller ls",
             "berth reconciler list -o yaml",
-            "berth profile set prod --endpoint a:1 --use",
+            "berth profile set prod --endpoint a:1 --default-region eu-west-1 --use",
+            "berth ps --region eu-west-1",
+            "berth init --region eu-west-1 --endpoint a:1",
             "berth completion fish",
         ];
         for line in lines {

@@ -105,7 +105,8 @@ impl Client {
             connection
                 .access_key
                 .as_ref()
-                .map(|(id, secret)| Signer::new(id.clone(), secret.clone(), clock.clone())),
+                .map(|(id, secret)| Signer::new(id.clone(), secret.clone(), clock.clone()))
+                .map(|signer| signer.in_region(connection.region.as_deref())),
         );
         let controllers = connection.endpoints.iter().map(|address| Controller {
             address: address.clone(),

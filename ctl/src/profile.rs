@@ -8,6 +8,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use berth_process::identity::AdminIdentity;
+use berth_process::region::is_well_formed;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, OrUsage as _};
@@ -48,6 +49,9 @@ pub(crate) struct Profile {
     /// The ECS cluster used when none is named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cluster: Option<String>,
+    /// The region used when none is named; without one it is the deployment's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) region: Option<String>,
 }
 
 /// What flags and environment say; each wins over the profile.
@@ -59,6 +63,7 @@ pub(crate) struct Overrides {
     pub(crate) access_key_id: Option<String>,
     pub(crate) secret_access_key: Option<String>,
     pub(crate) cluster: Option<String>,
+    pub(crate) region: Option<String>,
 }
 
 /// Everything needed to talk to a cluster.
@@ -69,6 +74,8 @@ pub(crate) struct Connection {
     /// Id and secret.
     pub(crate) access_key: Option<(String, String)>,
     pub(crate) cluster: String,
+    /// `None` is the deployment's own.
+    pub(crate) region: Option<String>,
 }
 
 // === impl Profiles ===
@@ -174,7 +181,12 @@ impl Profile {
         let endpoints =
             self.endpoints.iter().map(|endpoint| normalise(endpoint)).collect::<Result<_, _>>()?;
         let cluster = overrides.cluster.clone().or(self.cluster).unwrap_or_else(|| "default".to_owned());
-        Ok(Connection { endpoints, ca_pem, access_key, cluster })
+        let region = overrides.region.clone().or(self.region).filter(|region| !region.is_empty());
+        if let Some(region) = region.as_ref().filter(|region| !is_well_formed(region)) {
+            return Err(Failure::usage(format!("`{region}` is no region"))
+                .hint("a region is made of lower-case letters, digits and hyphens"));
+        }
+        Ok(Connection { endpoints, ca_pem, access_key, cluster, region })
     }
 }
 
@@ -259,6 +271,7 @@ mod tests {
             access_key_id: Some("BKA".to_owned()),
             secret_access_key: Some("s3cret".to_owned()),
             cluster: Some("web".to_owned()),
+            region: Some("eu-west-1".to_owned()),
             ..Profile::default()
         };
         profiles.profiles.insert("prod".to_owned(), prod);
@@ -281,17 +294,18 @@ mod tests {
         let home = Path::new("/nowhere");
         let connection = profiles().connection(&Overrides::default(), home).expect("complete");
         assert_eq!(connection.endpoints, ["c1.example:7400", "c2.example:7400"]);
-        assert_eq!(connection.cluster, "web");
+        assert_eq!((connection.cluster.as_str(), connection.region.as_deref()), ("web", Some("eu-west-1")));
         assert_eq!(connection.access_key, Some(("BKA".to_owned(), "s3cret".to_owned())));
         let overrides = Overrides {
             endpoints: vec!["other:1".to_owned()],
             cluster: Some("batch".to_owned()),
+            region: Some("us-west-2".to_owned()),
             ..Overrides::default()
         };
         let connection = profiles().connection(&overrides, home).expect("complete");
         assert_eq!(
-            (connection.endpoints, connection.cluster),
-            (vec!["other:1".to_owned()], "batch".to_owned())
+            (connection.endpoints, connection.cluster, connection.region.as_deref()),
+            (vec!["other:1".to_owned()], "batch".to_owned(), Some("us-west-2"))
         );
     }
 

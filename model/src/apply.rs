@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::change::Change;
 use crate::command::{Command, Envelope, Outcome, Rejection, Reply};
-use crate::id::{ClusterName, InstanceId, Revision, ServiceKey};
+use crate::id::{ClusterName, InstanceId, Region, Revision, ServiceKey};
 use crate::limits::HISTORY_ENTRIES;
 use crate::service::Service;
 use crate::state::{Ended, HistoryEntry, State};
@@ -19,6 +19,8 @@ mod cluster;
 mod container_instance;
 mod forget;
 mod key;
+mod queue;
+mod region;
 mod report;
 mod rollout;
 mod secret;
@@ -35,6 +37,8 @@ pub struct Applied {
     pub reply: Reply,
     /// For whoever waits for changes; empty when it was rejected.
     pub changes: Vec<Change>,
+    /// Where they are, unless in the deployment's own region.
+    pub region: Option<Region>,
 }
 
 /// The state under change, and what one command may know.
@@ -53,14 +57,19 @@ impl State {
     /// Applies the command of log entry `revision`.
     pub fn apply(&mut self, revision: Revision, envelope: &Envelope) -> Applied {
         self.revision = revision;
-        let (now, changes) = (envelope.issued_at, Vec::new());
-        let mut context = Context { state: self, revision, now, changes, noted: false };
-        let reply = context.dispatch(&envelope.command);
+        region::apply(self, revision, envelope)
+    }
+
+    /// Applies a command to the tables of this region.
+    fn apply_here(&mut self, revision: Revision, now: Timestamp, command: &Command) -> Applied {
+        self.revision = revision;
+        let mut context = Context { state: self, revision, now, changes: Vec::new(), noted: false };
+        let reply = context.dispatch(command);
         if context.noted {
             context.changes.push(Change::History);
         }
         let changes = if reply.is_ok() { context.changes } else { Vec::new() };
-        Applied { reply, changes }
+        Applied { reply, changes, region: self.region.clone() }
     }
 
     /// Notes a log entry without a command (a membership change, a leader's first entry).
@@ -111,6 +120,9 @@ impl Context<'_> {
             Command::ProtectTasks(protection) => task::protect(self, protection),
             Command::DeleteAccessKey(id) => key::delete(self, id),
             Command::NoteKeyUse(uses) => key::note_use(self, uses),
+            Command::InRegion(_) => Err(Rejection::Malformed("a region has no regions".into())),
+            Command::QueueTasks(queue) => queue::queue(self, queue),
+            Command::PlaceTasks(place) => queue::place(self, place),
             Command::PutParameter(put) => secret::put_parameter(self, put),
             Command::DeleteParameters(names) => secret::delete_parameters(self, names),
             Command::ChangeSecret(change) => secret::change(self, change),

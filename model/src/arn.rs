@@ -119,6 +119,11 @@ pub fn short_name<'a>(kind: &str, text: &'a str) -> Result<&'a str, NotThisKind>
     resource_part(kind, text).map(|part| part.rsplit('/').next().unwrap_or(part))
 }
 
+/// The region that an ARN names; none for a short name.
+pub fn region_of(text: &str) -> Option<&str> {
+    text.strip_prefix("arn:").and_then(|rest| rest.split(':').nth(2))
+}
+
 /// The text is an ARN of another kind of resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the ARN names another kind of resource")]

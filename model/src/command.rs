@@ -12,7 +12,9 @@ use crate::cluster::Cluster;
 use crate::container_instance::{ContainerInstance, InstanceStatus};
 use crate::error::ApiError;
 use crate::fit::{Reason, Refused};
-use crate::id::{ClusterName, DeploymentId, Generation, InstanceId, ServiceKey, TaskDefinitionKey, TaskId};
+use crate::id::{
+    ClusterName, DeploymentId, Generation, InstanceId, Region, ServiceKey, TaskDefinitionKey, TaskId,
+};
 use crate::key::AccessKey;
 use crate::placement::PlacementRules;
 use crate::resource::Shortage;
@@ -24,11 +26,13 @@ use crate::task_definition::{Tag, TaskDefinition};
 use crate::time::Timestamp;
 use crate::wire::Wire;
 
+mod queue;
 mod rollout;
 mod secret;
 
 pub use secret::{ChangeSecret, Deletion, PutParameter};
 
+pub use queue::{PlaceTasks, Placing, QueueTasks};
 pub use rollout::{
     ChangeTaskSets, ContinueServiceDeployment, RecordHook, RollBackService, RolloutStep,
     StopServiceDeployment, TaskSetChange,
@@ -133,12 +137,28 @@ pub enum Command {
     DeleteAccessKey(String),
     /// Records when access keys were last used. From whoever saw it.
     NoteKeyUse(Vec<(String, Timestamp)>),
+    /// Adds tasks that wait for a place.
+    QueueTasks(QueueTasks),
+    /// Gives tasks that waited their instances. From the queue planner.
+    PlaceTasks(PlaceTasks),
+    /// Any other command, in another region than the deployment's own. A kind of its own, so that a build which knows
+    /// nothing of regions stops instead of doing it here.
+    InRegion(InRegion),
     /// Makes a parameter, or gives it its next value.
     PutParameter(Box<PutParameter>),
     /// Takes parameters out, with their history.
     DeleteParameters(Vec<String>),
     /// Makes a secret, or changes it.
     ChangeSecret(Box<ChangeSecret>),
+}
+
+/// A command for a region.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InRegion {
+    /// The region.
+    pub region: Region,
+    /// What to do there.
+    pub command: Box<Command>,
 }
 
 /// Tags to put on a resource and to take away.
@@ -306,6 +326,30 @@ pub struct SetInstanceStatus {
     /// Whether tasks that no service wants are stopped then as well.
     #[serde(default)]
     pub stop_standalone: bool,
+}
+
+// === impl Command ===
+
+impl Command {
+    /// The same for a region, `None` being the deployment's own.
+    pub fn in_region(self, region: Option<&Region>) -> Self {
+        match region {
+            None => self,
+            Some(region) => Self::InRegion(InRegion { region: region.clone(), command: Box::new(self) }),
+        }
+    }
+
+    /// Whether it is about the deployment rather than about something in a region.
+    pub(crate) fn is_of_deployment(&self) -> bool {
+        matches!(
+            self,
+            Self::Bootstrap(_)
+                | Self::PutAccessKey(_)
+                | Self::DeleteAccessKey(_)
+                | Self::NoteKeyUse(_)
+                | Self::InRegion(_)
+        )
+    }
 }
 
 // === impl SetInstanceStatus ===

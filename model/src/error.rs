@@ -39,6 +39,10 @@ pub enum Exception {
     ResourceInUse,
     /// No such namespace.
     NamespaceNotFound,
+    /// No such gateway.
+    GatewayNotFound,
+    /// No such managed daemon.
+    DaemonNotFound,
     /// The agent is as new as it can be.
     NoUpdateAvailable,
     /// The agent of a task cannot be reached.
@@ -103,6 +107,8 @@ impl Exception {
             Self::ResourceNotFound => "ResourceNotFoundException",
             Self::ResourceInUse => "ResourceInUseException",
             Self::NamespaceNotFound => "NamespaceNotFoundException",
+            Self::GatewayNotFound => "GatewayNotFoundException",
+            Self::DaemonNotFound => "DaemonNotFoundException",
             Self::NoUpdateAvailable => "NoUpdateAvailableException",
             Self::TargetNotConnected => "TargetNotConnectedException",
             Self::UnsupportedFeature => "UnsupportedFeatureException",

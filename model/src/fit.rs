@@ -131,6 +131,16 @@ impl<'a> Conditions<'a> {
         self.each(situation, needs, |_| ControlFlow::Break(())).is_continue()
     }
 
+    /// What is in the way first.
+    pub fn first_reason(&self, situation: &Situation<'_>, needs: &Requirements) -> Option<Reason> {
+        let mut first = None;
+        let _ = self.each(situation, needs, |reason| {
+            first = Some(reason);
+            ControlFlow::Break(())
+        });
+        first
+    }
+
     /// All that is in the way.
     pub fn reasons(&self, situation: &Situation<'_>, needs: &Requirements) -> Vec<Reason> {
         let mut reasons = Vec::new();

@@ -67,6 +67,10 @@ macro_rules! name_type {
 }
 
 name_type! {
+    /// A region: what is made in one is not seen in another.
+    Region
+}
+name_type! {
     /// Name of a cluster.
     ClusterName
 }
@@ -131,6 +135,13 @@ hex_id! {
 hex_id! {
     /// A container instance: 32 hexadecimal digits.
     InstanceId, "a container instance id of 32 hexadecimal digits"
+}
+
+// === impl InstanceId ===
+
+impl InstanceId {
+    /// Where a task is that waits for a place, or never got one.
+    pub const NOWHERE: Self = Self(0);
 }
 
 /// MessagePack has no 128-bit integers: ids are stored as 16 big-endian bytes.

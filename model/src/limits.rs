@@ -44,6 +44,15 @@ pub const STRATEGIES: usize = 5;
 /// Kinds of refusals that are kept of tasks that found no place; rarer ones are left out.
 pub const REFUSAL_GROUPS: usize = 20;
 
+/// Kinds of filters that a task remembers of its placement; rarer ones are left out.
+pub const DECISION_FILTERS: usize = 5;
+
+/// Tasks of one cluster that wait in the queue; a call that would make it longer is refused.
+pub const QUEUED_TASKS: usize = 10_000;
+
+/// Tasks of the queue that one plan places; the next goes on.
+pub const PLACED_PER_PLAN: usize = 200;
+
 /// Bytes of a registered task definition; a longer one is refused. Source: ECS quotas, "Task definition size".
 pub const DEFINITION_BYTES: usize = 65_536;
 
@@ -101,6 +110,9 @@ pub const TASKS_PER_SERVICE: u32 = 5_000;
 
 /// Services of one cluster; one more is refused. Source: ECS quotas.
 pub const SERVICES_PER_CLUSTER: usize = 5_000;
+
+/// Regions beside the deployment's own that something is in; one more is refused. AWS has fewer than half as many.
+pub const REGIONS: usize = 100;
 
 /// Clusters; one more is refused. Source: ECS quotas.
 pub const CLUSTERS: usize = 10_000;

@@ -1,6 +1,12 @@
 //! What a service or a task asks of the placer.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
+
+mod decision;
+
+pub use decision::{Decision, How};
 
 /// Constraints bind; strategies are best effort.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,4 +53,19 @@ pub enum PackField {
     Cpu,
     /// Memory.
     Memory,
+}
+
+// === impl Strategy ===
+
+impl fmt::Display for Strategy {
+    /// `TYPE:FIELD`, with ECS's words for both.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Spread(SpreadField::Instance) => formatter.write_str("spread:instanceId"),
+            Self::Spread(SpreadField::Attribute(name)) => write!(formatter, "spread:attribute:{name}"),
+            Self::Binpack(PackField::Cpu) => formatter.write_str("binpack:cpu"),
+            Self::Binpack(PackField::Memory) => formatter.write_str("binpack:memory"),
+            Self::Random => formatter.write_str("random"),
+        }
+    }
 }

@@ -13,6 +13,7 @@ pub mod drain;
 pub mod gpu;
 pub mod instance;
 pub mod placement;
+pub mod queue;
 pub mod reaper;
 pub mod rebalance;
 pub mod scale_in;

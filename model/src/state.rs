@@ -14,7 +14,7 @@ use crate::capacity_provider::CapacityProvider;
 use crate::cluster::{Cluster, ClusterStatus};
 use crate::container_instance::ContainerInstance;
 use crate::id::{
-    ClusterName, Family, InstanceId, Revision, ServiceKey, ServiceName, TaskDefinitionKey, TaskId,
+    ClusterName, Family, InstanceId, Region, Revision, ServiceKey, ServiceName, TaskDefinitionKey, TaskId,
 };
 use crate::key::AccessKey;
 use crate::parameter::Parameter;
@@ -25,12 +25,17 @@ use crate::task_definition::TaskDefinition;
 use crate::time::Timestamp;
 
 pub mod invariant;
+mod listing;
+mod region;
+mod share;
 pub mod snapshot;
+
+pub use listing::TaskSet;
 
 /// The state as it was after some revision; it never changes.
 pub type View = Arc<State>;
 
-/// The state of everything.
+/// The state of everything: of the deployment's own region, and within it that of every other one ([`region`]).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// Index of the last log entry in it.
@@ -63,6 +68,12 @@ pub struct State {
     /// When INACTIVE things became so, for the reaper.
     pub(crate) ended_at: OrdMap<Ended, Timestamp>,
     pub(crate) history: Vector<HistoryEntry>,
+    /// Which region this is, unless it is the deployment's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) region: Option<Region>,
+    /// The other regions. Only the deployment's own has any.
+    #[serde(default, skip_serializing_if = "OrdMap::is_empty")]
+    pub(crate) regions: OrdMap<Region, Arc<State>>,
     /// Rebuilt from the tables after a snapshot is read.
     #[serde(skip)]
     pub(crate) index: Index,
@@ -103,11 +114,14 @@ pub struct HistoryEntry {
 /// Keys by what refers to them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Index {
+    pub(crate) tasks_by_cluster: OrdMap<ClusterName, OrdSet<TaskId>>,
     pub(crate) tasks_by_service: OrdMap<ServiceKey, OrdSet<TaskId>>,
     pub(crate) tasks_by_instance: OrdMap<InstanceId, OrdSet<TaskId>>,
     pub(crate) standalone_by_cluster: OrdMap<ClusterName, OrdSet<TaskId>>,
     /// The same tasks by the group that spread and `distinctInstance` count.
     pub(crate) standalone_by_group: OrdMap<(ClusterName, Arc<str>), OrdSet<TaskId>>,
+    /// Tasks that wait for a place.
+    pub(crate) queued_by_cluster: OrdMap<ClusterName, OrdSet<TaskId>>,
     pub(crate) instances_by_cluster: OrdMap<ClusterName, OrdSet<InstanceId>>,
     /// Tasks that were started in the place of others.
     pub(crate) moved_by_cluster: OrdMap<ClusterName, OrdSet<TaskId>>,
@@ -311,20 +325,25 @@ impl State {
         ids.into_iter().flatten().filter_map(|id| self.tasks.get(id))
     }
 
+    /// The tasks of a cluster that wait for a place, by id.
+    pub fn queued_in(&self, cluster: &ClusterName) -> impl Iterator<Item = &Arc<Task>> {
+        let ids = self.index.queued_by_cluster.get(cluster);
+        ids.into_iter().flatten().filter_map(|id| self.tasks.get(id))
+    }
+
+    /// The clusters in which tasks wait for a place.
+    pub fn queues(&self) -> impl Iterator<Item = &ClusterName> {
+        self.index.queued_by_cluster.keys()
+    }
+
     /// The tasks of a cluster that were started in the place of others, stopped ones included, by id.
     pub fn moved_in(&self, cluster: &ClusterName) -> impl Iterator<Item = &TaskId> {
         self.index.moved_by_cluster.get(cluster).into_iter().flatten()
     }
 
-    /// All tasks of a cluster, stopped ones included: those of its services first.
+    /// All tasks of a cluster, stopped ones included, by id.
     pub fn tasks_in<'a>(&'a self, cluster: &'a ClusterName) -> impl Iterator<Item = &'a Arc<Task>> {
-        let first = ServiceKey { cluster: cluster.clone(), name: ServiceName::new("") };
-        let owned =
-            self.index.tasks_by_service.range(first..).take_while(move |(key, _)| key.cluster == *cluster);
-        owned
-            .flat_map(|(_, ids)| ids)
-            .filter_map(|id| self.tasks.get(id))
-            .chain(self.standalone_tasks(cluster))
+        self.tasks_after(TaskSet::Cluster(cluster), None)
     }
 
     /// Whether the instance of a task answers, or is only silent for a short while.
@@ -349,7 +368,8 @@ impl State {
         by_tasks.chain(by_services.map(|deployment| &deployment.task_definition)).collect()
     }
 
-    pub(crate) fn put_task(&mut self, task: Task) {
+    pub(crate) fn put_task(&mut self, mut task: Task) {
+        self.share(&mut task);
         self.index.add(&task);
         self.tasks.insert(task.id, Arc::new(task));
     }
@@ -386,8 +406,12 @@ impl State {
     /// Rebuilds what is derived from the tables.
     pub(crate) fn rebuild_index(&mut self) {
         self.index = Index::default();
-        for task in self.tasks.values() {
-            self.index.add(task);
+        let ids: Vec<TaskId> = self.tasks.keys().copied().collect();
+        for id in ids {
+            self.share_again(id);
+            if let Some(task) = self.tasks.get(&id) {
+                self.index.add(task);
+            }
         }
         for service in self.services.values() {
             self.index.note_service(service);
@@ -395,6 +419,12 @@ impl State {
         for instance in self.instances.values() {
             self.index.instances_by_cluster.entry(instance.cluster.clone()).or_default().insert(instance.id);
         }
+        let rebuilt = self.regions.iter().map(|(name, state)| {
+            let mut state = Self::clone(state);
+            state.rebuild_index();
+            (name.clone(), Arc::new(state))
+        });
+        self.regions = rebuilt.collect();
     }
 }
 
@@ -411,6 +441,7 @@ impl Index {
 
     fn add(&mut self, task: &Task) {
         let id = task.id;
+        self.tasks_by_cluster.entry(task.cluster.clone()).or_default().insert(id);
         match task.service() {
             Some(service) => {
                 self.tasks_by_service.entry(service).or_default().insert(id);
@@ -421,7 +452,12 @@ impl Index {
                 self.standalone_by_group.entry(group).or_default().insert(id);
             }
         }
-        self.tasks_by_instance.entry(task.instance).or_default().insert(id);
+        if task.is_placed() {
+            self.tasks_by_instance.entry(task.instance).or_default().insert(id);
+        }
+        if task.is_queued() {
+            self.queued_by_cluster.entry(task.cluster.clone()).or_default().insert(id);
+        }
         if task.scheduling.replaces.is_some() {
             self.moved_by_cluster.entry(task.cluster.clone()).or_default().insert(id);
         }
@@ -429,6 +465,7 @@ impl Index {
 
     fn remove(&mut self, task: &Task) {
         let id = &task.id;
+        remove_from(&mut self.tasks_by_cluster, &task.cluster, id);
         match task.service() {
             Some(service) => remove_from(&mut self.tasks_by_service, &service, id),
             None => {
@@ -438,9 +475,15 @@ impl Index {
             }
         }
         remove_from(&mut self.tasks_by_instance, &task.instance, id);
+        self.leave_queue(task);
         if task.scheduling.replaces.is_some() {
             remove_from(&mut self.moved_by_cluster, &task.cluster, id);
         }
+    }
+
+    /// The task waits no more, if it ever did.
+    pub(crate) fn leave_queue(&mut self, task: &Task) {
+        remove_from(&mut self.queued_by_cluster, &task.cluster, &task.id);
     }
 }
 

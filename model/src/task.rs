@@ -10,7 +10,7 @@ use berth_proto::ecs::v1 as pb;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ClusterName, DeploymentId, InstanceId, ServiceKey, ServiceName, TaskDefinitionKey, TaskId};
-use crate::placement::PlacementRules;
+use crate::placement::{Decision, PlacementRules};
 use crate::resource::Requirements;
 use crate::task_definition::{Facts, Tag};
 use crate::time::Timestamp;
@@ -25,7 +25,7 @@ pub struct Task {
     pub id: TaskId,
     /// Its cluster.
     pub cluster: ClusterName,
-    /// Where it runs.
+    /// Where it runs; [`InstanceId::NOWHERE`] as long as it waits for a place.
     pub instance: InstanceId,
     /// What it runs.
     pub definition: TaskDefinitionKey,
@@ -43,7 +43,7 @@ pub struct Task {
     pub spec: Option<Wire<pb::Task>>,
     /// W3C trace context of the call that asked for it.
     pub traceparent: Option<Arc<str>>,
-    /// When it was placed.
+    /// When it was placed; of one that had to wait for a place, when it was asked for.
     pub created_at: Timestamp,
     /// What it needs, overrides included.
     pub needs: Requirements,
@@ -80,6 +80,24 @@ pub struct Scheduling {
     /// The GPUs that its containers have to themselves, in the order of the containers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gpu_ids: Vec<String>,
+    /// Why it was placed where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Arc<Decision>>,
+    /// How it may wait for a place, if it may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<Queueing>,
+}
+
+/// How a task waits for a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queueing {
+    /// Those of a higher one come first.
+    pub priority: i32,
+    /// When it is given up; never when there is none.
+    pub deadline: Option<Timestamp>,
+    /// Since when instances are kept free for it, because others have been passing it.
+    #[serde(default)]
+    pub claimed_at: Option<Timestamp>,
 }
 
 /// Who wants a task.
@@ -264,6 +282,16 @@ impl Task {
     /// Whether it is on its way to RUNNING, and should be.
     pub fn is_pending(&self) -> bool {
         self.desired == DesiredStatus::Running && self.observed.last_status < TaskStatus::Running
+    }
+
+    /// Whether it has an instance, or had one.
+    pub fn is_placed(&self) -> bool {
+        self.instance != InstanceId::NOWHERE
+    }
+
+    /// Whether it waits in the queue for a place.
+    pub fn is_queued(&self) -> bool {
+        !self.is_placed() && !self.is_stopped()
     }
 
     /// Whether its agent still has to know of it.

@@ -19,7 +19,10 @@ pub mod account_setting;
 pub mod capacity_provider;
 pub mod cluster;
 pub mod container_instance;
+pub mod daemon;
 pub mod execute_command;
+pub mod express_gateway_service;
+pub mod gateway;
 pub mod key;
 mod launch;
 pub mod name;
@@ -70,6 +73,11 @@ fn failure(arn: String, reason: impl Into<String>, detail: Option<&str>) -> pb::
 /// ECS has it, and this deployment does not. Refusing it is better than leaving it out without a word.
 fn unsupported(what: &str) -> ApiError {
     ApiError::new(Exception::UnsupportedFeature, format!("{what} is not supported yet."))
+}
+
+/// A text that has to be there: `Cluster can not be blank.`
+fn given<'a>(what: &str, text: Option<&'a str>) -> Result<&'a str, ApiError> {
+    text.filter(|text| !text.is_empty()).ok_or_else(|| ApiError::invalid(format!("{what} can not be blank.")))
 }
 
 /// Refuses a list that is empty or too long: `Tasks cannot be empty.`

@@ -1,14 +1,15 @@
 //! The identity of a cluster: its authority and its access keys, and the files they are kept in.
 //!
-//! `berth init` makes a [`ClusterIdentity`] once and writes three files, each with no more than its holder needs:
+//! `berth init` makes a [`ClusterIdentity`] once and writes four files, each with no more than its holder needs:
 //!
 //! | File | Holder | Holds |
 //! |---|---|---|
 //! | [`CONTROLLER_FILE`] | controllers | everything: the authority's key, all access keys, the sealing key |
 //! | [`AGENT_FILE`] | agents | the agents' access key and the authority's certificate |
 //! | [`ADMIN_FILE`] | people | the administrator's access key and the authority's certificate |
+//! | [`CA_FILE`] | anybody | the authority's certificate alone, as PEM, for clients of others' making |
 //!
-//! The files are JSON with a version, readable by their owner only. The controllers' file is the one truth: the
+//! The other files are JSON with a version. All are readable by their owner only. The controllers' file is the one truth: the
 //! others follow from it, and are written again from it whenever [`ClusterIdentity::write_all`] is run.
 
 mod file;
@@ -31,6 +32,8 @@ pub const CONTROLLER_FILE: &str = "controller.json";
 pub const AGENT_FILE: &str = "agent.json";
 /// The administrator's file in the directory of an identity.
 pub const ADMIN_FILE: &str = "admin.json";
+/// The authority's certificate in the directory of an identity.
+pub const CA_FILE: &str = "ca.pem";
 
 /// What controllers hold.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,11 +114,11 @@ impl ClusterIdentity {
         file::read("controller", path)
     }
 
-    /// Writes the three files into `directory`, which is made when it is missing.
+    /// Writes the files into `directory`, which is made when it is missing.
     ///
-    /// When the directory holds an identity already, that one is kept, the other two files are written from it,
+    /// When the directory holds an identity already, that one is kept, the other files are written from it,
     /// and it is returned: run twice, run again after a crash at any point, or run by two at once, this ends with
-    /// three files that belong together.
+    /// files that belong together.
     pub fn write_all(&self, directory: &Path) -> Result<Self, Error> {
         let lock = file::lock(directory)?;
         let path = directory.join(CONTROLLER_FILE);
@@ -128,6 +131,7 @@ impl ClusterIdentity {
         };
         file::write("agent", &directory.join(AGENT_FILE), &identity.agent())?;
         file::write("admin", &directory.join(ADMIN_FILE), &identity.admin())?;
+        file::replace(&directory.join(CA_FILE), identity.authority.certificate_pem.as_bytes())?;
         drop(lock);
         Ok(identity)
     }

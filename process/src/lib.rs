@@ -25,6 +25,7 @@ pub mod identity;
 pub mod net;
 pub mod ops;
 pub mod reconcile;
+pub mod region;
 pub mod shutdown;
 pub mod telemetry;
 pub mod tls;

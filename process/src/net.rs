@@ -8,6 +8,7 @@
 
 mod client;
 mod server;
+mod web;
 
 use std::fmt;
 use std::future::Future;
@@ -22,6 +23,7 @@ use crate::tls;
 
 pub use client::{Connector, Dial};
 pub use server::{Error, Protocol, serve, serve_as};
+pub use web::Web;
 
 /// A byte stream in both directions.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}

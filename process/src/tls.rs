@@ -176,6 +176,23 @@ pub(crate) fn client_config(ca_pem: &str) -> Result<ClientConfig, Error> {
     Ok(config)
 }
 
+/// What a client needs to ask servers that are not the cluster's: it trusts whom this system trusts, and the authorities
+/// in `extra_pem`.
+pub(crate) fn web_config(extra_pem: Option<&str>) -> Result<ClientConfig, Error> {
+    const EXTRA: &str = "an authority that is to be trusted";
+    let rejected = |source| Error::Rejected { what: EXTRA, source };
+    let mut roots = RootCertStore::empty();
+    // A system has authorities by the hundred: one that cannot be read is no reason to trust none.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    for certificate in extra_pem.map(|pem| parse(EXTRA, pem)).transpose()?.unwrap_or_default() {
+        roots.add(certificate).map_err(rejected)?;
+    }
+    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let mut config = builder.map_err(rejected)?.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![ALPN_HTTP1.to_vec()];
+    Ok(config)
+}
+
 /// At least one certificate.
 fn parse(what: &'static str, text: &str) -> Result<Vec<CertificateDer<'static>>, Error> {
     let parsed: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();

@@ -37,6 +37,23 @@ impl Clients {
         Self { python: python.to_owned(), environment }
     }
 
+    /// The same with one more variable in their environment.
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.environment.push((name, value.to_owned()));
+        self
+    }
+
+    /// The same for an endpoint with TLS.
+    pub(crate) fn over_tls(python: &Path, fleet: &Fleet) -> Self {
+        let mut clients = Self::new(python, fleet);
+        clients.environment.retain(|(name, _)| *name != "AWS_ENDPOINT_URL");
+        clients.environment.extend([
+            ("AWS_ENDPOINT_URL", format!("https://{}", fleet.aws_address())),
+            ("AWS_CA_BUNDLE", fleet.ca_file().display().to_string()),
+        ]);
+        clients
+    }
+
     /// Runs a program to its end, which has to be a good one.
     pub(crate) async fn run(&self, program: &str) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("api/clients");

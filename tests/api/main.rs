@@ -6,6 +6,9 @@
 
 mod clients;
 mod coverage;
+mod errors;
+mod regions;
+mod sdk;
 
 use std::time::Duration;
 
@@ -83,13 +86,41 @@ async fn what_is_not_signed_right_reaches_no_handler() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn over_tls_clients_trust_the_deployments_own_ca() {
+    let Some(python) = require_aws_clients() else { return };
+    let fleet = Fleet::builder().controllers(1).agents(0).controller_flag("--aws-tls").start().await;
+    Clients::over_tls(&python, &fleet).run("tls.py").await;
+    fleet.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_aws_cli_does_what_its_manual_says() {
     run("cli.py").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_tools_rely_on_without_saying_so_holds() {
+    run("fidelity.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_manual_tells_people_to_type_works() {
+    run("manual.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn definitions_that_people_deploy_to_ecs_survive_a_round_trip() {
     run("definitions.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_aws_shows_of_its_replies_is_in_ours() {
+    run("examples.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ecs_deploy_deploys_scales_and_runs() {
+    run("deploy_tool.py").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,6 +15,7 @@ mod hosts;
 mod images;
 mod inside;
 mod placement;
+mod queue;
 mod rollback;
 mod scheduling;
 mod task_sets;

@@ -34,6 +34,9 @@ pub struct Flags {
     /// Cluster that the instance joins [default: default].
     #[arg(long, env = "BERTH_AGENT_CLUSTER")]
     cluster: Option<String>,
+    /// Region that the cluster is in [default: the deployment's own].
+    #[arg(long, env = "BERTH_AGENT_REGION")]
+    region: Option<String>,
     /// Availability zone; simulated instances take turns in several.
     #[arg(long = "zone", env = "BERTH_AGENT_ZONE", value_delimiter = ',')]
     zones: Option<Vec<String>>,
@@ -146,6 +149,7 @@ impl Flags {
         over!(config, flags: image_pull_behavior, pull_concurrency, launch_concurrency, stop_timeout, admission_timeout);
         over!(config, flags: report_delay, container_cleanup_wait, image_cleanup_interval, image_minimum_age);
         over!(config, flags: images_per_cleanup, disk_pressure_percent, task_endpoint, ops_listen, log);
+        config.region = flags.region.or(config.region);
         config.cpu_units = flags.cpu_units.or(config.cpu_units);
         config.memory_mib = flags.memory_mib.or(config.memory_mib);
         config.ready_file = flags.ready_file.or(config.ready_file);

@@ -10,6 +10,7 @@ use tonic::{Request, Response, Status, Streaming, async_trait};
 use super::RemoveError;
 use super::call::{Answer, Handlers};
 use super::error::{Error, IntoStatus};
+use crate::region::Chosen;
 
 mod events;
 mod exec;
@@ -71,7 +72,8 @@ impl Admin for Handlers {
         &self,
         request: Request<pb::WatchEventsRequest>,
     ) -> Answer<Self::WatchEventsStream> {
-        events::watch(self.shared(), request.into_inner()).await.map(Response::new)
+        let region = Chosen::of(request.extensions()).cloned();
+        events::watch(self.shared(), region, request.into_inner()).await.map(Response::new)
     }
 
     async fn create_access_key(
@@ -107,6 +109,7 @@ impl Admin for Handlers {
     }
 
     async fn read_logs(&self, request: Request<pb::ReadLogsRequest>) -> Answer<Self::ReadLogsStream> {
-        logs::read(self.shared(), request.into_inner()).await.map(Response::new)
+        let region = Chosen::of(request.extensions()).cloned();
+        logs::read(self.shared(), region.as_ref(), request.into_inner()).await.map(Response::new)
     }
 }

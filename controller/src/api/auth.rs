@@ -13,6 +13,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use berth_model::arn::Scope;
+use berth_model::id::Region;
 use berth_model::key::{KeyStatus, Role};
 use berth_process::clock::Clock;
 use berth_process::entropy::Entropy;
@@ -53,6 +54,9 @@ pub struct TaskRole {
     pub role_arn: String,
     /// The task.
     pub task_id: String,
+    /// The region that it may act in, if that is not the deployment's own.
+    #[serde(default)]
+    pub region: Option<String>,
     /// The cluster that it may act in.
     pub cluster: String,
 }
@@ -183,8 +187,9 @@ impl Authenticator {
     /// A task that has not ended; what an ended one held opens nothing.
     fn running(&self, task: TaskRole) -> Result<Principal, Error> {
         let id = task.task_id.parse().ok();
-        let is_running =
-            id.is_some_and(|id| self.consensus.view().task(id).is_some_and(|it| !it.is_stopped()));
+        let region = task.region.as_deref().map(Region::new);
+        let view = self.consensus.view().in_region(region.as_ref());
+        let is_running = id.is_some_and(|id| view.task(id).is_some_and(|it| !it.is_stopped()));
         if is_running { Ok(Principal::of_task(task)) } else { Err(Unauthenticated::SessionExpired.into()) }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use berth_model::command::{Command, Outcome, Rejection};
 use berth_model::error::ApiError;
-use berth_model::id::{Ids, Revision};
+use berth_model::id::{Ids, Region, Revision};
 use berth_model::state::{State, View};
 use berth_model::time::Timestamp;
 use berth_model::validate::{Accepted, Admission};
@@ -17,6 +17,7 @@ use super::error::{Error, Unauthenticated};
 use super::load::Load;
 use super::{Parts, ProposeError};
 use crate::limits::{CATCH_UP, RACES_PER_CALL};
+use crate::region::Chosen;
 
 mod cluster_name;
 
@@ -31,6 +32,12 @@ pub(super) struct Shared {
     pub(super) parts: Parts,
     pub(super) load: Load,
     pub(super) authenticator: Arc<Authenticator>,
+}
+
+/// Who calls, and in which region; `None` is the deployment's own.
+struct Caller {
+    principal: Principal,
+    region: Option<Region>,
 }
 
 /// What a handler returns.
@@ -68,8 +75,8 @@ impl Handlers {
         request: Request<Q>,
         answer: impl FnOnce(&Q, &View) -> Result<A, ApiError>,
     ) -> Answer<A> {
-        let (_, request) = open(request)?;
-        let view = self.0.linearized_view().await?;
+        let (caller, request) = open(request)?;
+        let view = self.0.linearized_view(caller.region.as_ref()).await?;
         Ok(Response::new(answer(&request, &view).map_err(Error::from)?))
     }
 
@@ -79,9 +86,9 @@ impl Handlers {
         request: Request<Q>,
         answer: impl FnOnce(&Q, &View, &Admission) -> Result<A, ApiError>,
     ) -> Answer<A> {
-        let (principal, request) = open(request)?;
-        let view = self.0.linearized_view().await?;
-        let admission = self.0.admission(&principal, &view, self.0.parts.entropy.u128());
+        let (caller, request) = open(request)?;
+        let view = self.0.linearized_view(caller.region.as_ref()).await?;
+        let admission = self.0.admission(&caller.principal, &view, self.0.parts.entropy.u128());
         Ok(Response::new(answer(&request, &view, &admission).map_err(Error::from)?))
     }
 
@@ -92,11 +99,11 @@ impl Handlers {
         validate: impl Fn(&Q, &State, &mut Admission) -> Accepted<T>,
         answer: impl FnOnce(T, &View) -> Result<A, Error>,
     ) -> Answer<A> {
-        let (principal, request) = open(request)?;
+        let (caller, request) = open(request)?;
         let decide = |view: &State, admission: &mut Admission| {
             validate(&request, view, admission).map(|(subject, command)| (subject, Some(command)))
         };
-        let done = self.0.submit(&principal, decide).await?;
+        let done = self.0.submit(&caller, decide).await?;
         Ok(Response::new(answer(done.subject, &done.view)?))
     }
 
@@ -107,20 +114,21 @@ impl Handlers {
         validate: impl Fn(&Q, &State, &mut Admission) -> Decision<T>,
         answer: impl FnOnce(Done<T>) -> Result<A, Error>,
     ) -> Answer<A> {
-        let (principal, request) = open(request)?;
+        let (caller, request) = open(request)?;
         let decide = |view: &State, admission: &mut Admission| validate(&request, view, admission);
-        Ok(Response::new(answer(self.0.submit(&principal, decide).await?)?))
+        Ok(Response::new(answer(self.0.submit(&caller, decide).await?)?))
     }
 }
 
 /// The caller of a request, and the request itself, if the caller may ask it of the cluster that it names.
-fn open<Q: InCluster>(request: Request<Q>) -> Result<(Principal, Q), Error> {
+fn open<Q: InCluster>(request: Request<Q>) -> Result<(Caller, Q), Error> {
     let principal = request.extensions().get::<Principal>().cloned();
+    let region = Chosen::of(request.extensions()).cloned();
     let request = request.into_inner();
     note_cluster(&request);
     let principal = principal.ok_or(Unauthenticated::NoPrincipal)?;
-    confine(&principal, request.cluster())?;
-    Ok((principal, request))
+    confine(&principal, region.as_ref(), request.cluster())?;
+    Ok((Caller { principal, region }, request))
 }
 
 /// Adds the cluster that a request is about to its span.
@@ -133,9 +141,9 @@ pub(super) fn note_cluster(request: &impl InCluster) {
 // === impl Shared ===
 
 impl Shared {
-    /// A state that has everything in it that was acknowledged before this was called.
-    pub(super) async fn linearized_view(&self) -> Result<View, Error> {
-        Ok(self.parts.consensus.linearized_view().await?)
+    /// The state of a region that has everything in it that was acknowledged before this was called.
+    pub(super) async fn linearized_view(&self, region: Option<&Region>) -> Result<View, Error> {
+        Ok(self.parts.consensus.linearized_view().await?.in_region(region))
     }
 
     /// The time of day.
@@ -146,26 +154,27 @@ impl Shared {
     /// Carries out what `decide` makes of the newest state. When somebody else was faster, it decides again.
     async fn submit<T>(
         &self,
-        principal: &Principal,
+        caller: &Caller,
         decide: impl Fn(&State, &mut Admission) -> Decision<T>,
     ) -> Result<Done<T>, Error> {
         let seed = self.parts.entropy.u128();
         let mut lost = 0;
         loop {
-            let view = self.linearized_view().await?;
-            let mut admission = self.admission(principal, &view, seed);
+            let view = self.linearized_view(caller.region.as_ref()).await?;
+            let mut admission = self.admission(&caller.principal, &view, seed);
             let (subject, command) = decide(&view, &mut admission)?;
             let Some(command) = command else {
                 return Ok(Done { subject, outcome: Outcome::Unchanged, view });
             };
             let tasks = tasks_of(&command);
-            match self.parts.consensus.propose(command).await {
+            match self.parts.consensus.propose(view.addressed(command)).await {
                 Ok((_, outcome)) if started_none(&outcome, tasks) && lost < RACES_PER_CALL => {
                     lost += 1;
                     debug!(lost, "others took the room that was there");
                 }
                 Ok((revision, outcome)) => {
-                    return Ok(Done { subject, outcome, view: self.caught_up(revision).await? });
+                    let view = self.caught_up(revision).await?.in_region(caller.region.as_ref());
+                    return Ok(Done { subject, outcome, view });
                 }
                 Err(ProposeError::Rejected(rejection)) if is_race(&rejection) && lost < RACES_PER_CALL => {
                     lost += 1;
@@ -185,7 +194,7 @@ impl Shared {
         }
     }
 
-    /// The local state, once it is at this revision.
+    /// The local state of everything, once it is at this revision.
     pub(super) async fn caught_up(&self, revision: Revision) -> Result<View, Error> {
         let mut views = self.parts.consensus.views();
         let reached = views.wait_for(|view| view.revision() >= revision);

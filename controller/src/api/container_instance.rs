@@ -44,7 +44,7 @@ impl ContainerInstances for Handlers {
     ) -> Answer<pb::ListContainerInstancesResponse> {
         self.read(request, |request, view| {
             let page = validate::list(request, view)?;
-            let cluster = name::cluster(request.cluster.as_deref())?;
+            let cluster = name::cluster(request.cluster.as_deref(), view)?;
             let arns = page.items.iter().map(|id| view.scope().container_instance(&cluster, *id)).collect();
             Ok(pb::ListContainerInstancesResponse {
                 container_instance_arns: arns,

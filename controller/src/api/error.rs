@@ -128,7 +128,9 @@ fn code_of(exception: Exception) -> Code {
         | Exception::ServiceDeploymentNotFound
         | Exception::TaskSetNotFound
         | Exception::ResourceNotFound
-        | Exception::NamespaceNotFound => Code::NotFound,
+        | Exception::NamespaceNotFound
+        | Exception::GatewayNotFound
+        | Exception::DaemonNotFound => Code::NotFound,
         Exception::AttributeLimitExceeded
         | Exception::LimitExceeded
         | Exception::ParameterLimitExceeded

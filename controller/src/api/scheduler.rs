@@ -3,6 +3,7 @@
 use berth_model::id::{ClusterName, Ids, InstanceId, ServiceKey};
 use berth_model::plan::rebalance::{Proposal, Scope, commands, propose};
 use berth_model::state::State;
+use berth_model::time::Timestamp;
 use berth_model::validate::scheduler as validate;
 use berth_proto::scheduler::v1 as pb;
 use berth_proto::scheduler::v1::scheduler_server::Scheduler;
@@ -11,6 +12,7 @@ use tonic::{Request, Response, async_trait};
 use super::call::{Answer, Handlers};
 use super::error::Error;
 use super::render::scheduler as render;
+use crate::region::Chosen;
 
 #[async_trait]
 impl Scheduler for Handlers {
@@ -27,6 +29,7 @@ impl Scheduler for Handlers {
         &self,
         request: Request<pb::DrainInstancesRequest>,
     ) -> Answer<pb::DrainInstancesResponse> {
+        let now = self.shared().now();
         self.decide(
             request,
             |request, view, admission| {
@@ -35,7 +38,7 @@ impl Scheduler for Handlers {
             },
             |done| {
                 let (ids, failures) = done.subject;
-                Ok(pb::DrainInstancesResponse { drains: drains(&ids, &done.view), failures })
+                Ok(pb::DrainInstancesResponse { drains: drains(&ids, &done.view, now), failures })
             },
         )
         .await
@@ -45,22 +48,25 @@ impl Scheduler for Handlers {
         &self,
         request: Request<pb::DescribeDrainsRequest>,
     ) -> Answer<pb::DescribeDrainsResponse> {
+        let now = self.shared().now();
         self.read(request, |request, view| {
             let found = validate::describe_drains(request, view)?;
-            Ok(pb::DescribeDrainsResponse { drains: drains(&found.ids, view), failures: found.failures })
+            Ok(pb::DescribeDrainsResponse { drains: drains(&found.ids, view, now), failures: found.failures })
         })
         .await
     }
 
     async fn rebalance(&self, request: Request<pb::RebalanceRequest>) -> Answer<pb::RebalanceResponse> {
+        let region = Chosen::of(request.extensions()).cloned();
         let request = request.into_inner();
         super::call::note_cluster(&request);
-        let view = self.shared().linearized_view().await?;
+        let view = self.shared().linearized_view(region.as_ref()).await?;
         let (cluster, service) = validate::rebalance(&request, &view).map_err(Error::from)?;
         let proposal = self.proposal(&view, &cluster, service.as_ref());
         if !request.dry_run {
             let mut ids = Ids::from_seed(self.shared().parts.entropy.u128());
             for command in commands(&view, &proposal.moves, self.shared().now(), &mut ids) {
+                let command = view.addressed(command);
                 self.shared().parts.consensus.propose(command).await.map_err(Error::from)?;
             }
         }
@@ -77,7 +83,7 @@ impl Handlers {
     }
 }
 
-fn drains(ids: &[InstanceId], view: &State) -> Vec<pb::Drain> {
+fn drains(ids: &[InstanceId], view: &State, now: Timestamp) -> Vec<pb::Drain> {
     let found = ids.iter().filter_map(|id| view.instance(*id));
-    found.map(|instance| render::drain(instance, view)).collect()
+    found.map(|instance| render::drain(instance, view, now)).collect()
 }

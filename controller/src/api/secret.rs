@@ -9,10 +9,12 @@ use berth_model::time::Timestamp;
 use berth_model::validate::secret::{self as validate, Sealed};
 use berth_proto::secretsmanager::v1 as pb;
 use berth_proto::secretsmanager::v1::secrets_server::Secrets;
+use http::Extensions;
 use tonic::{Request, Status, async_trait};
 
 use super::call::{Answer, Handlers};
 use super::error::{Error, IntoStatus};
+use crate::region::Chosen;
 
 const GONE: Error = Error::Vanished("the secret");
 
@@ -67,7 +69,7 @@ impl Secrets for Handlers {
         request: Request<pb::PutSecretValueRequest>,
     ) -> Answer<pb::PutSecretValueResponse> {
         let message = request.get_ref();
-        let name = self.name(message.secret_id()).await?;
+        let name = self.name(request.extensions(), message.secret_id()).await?;
         let sealed = self.sealed(&name, &message.secret_string, &message.secret_binary);
         self.decide(
             request,
@@ -92,7 +94,7 @@ impl Secrets for Handlers {
         request: Request<pb::UpdateSecretRequest>,
     ) -> Answer<pb::UpdateSecretResponse> {
         let message = request.get_ref();
-        let name = self.name(message.secret_id()).await?;
+        let name = self.name(request.extensions(), message.secret_id()).await?;
         let sealed = self.sealed(&name, &message.secret_string, &message.secret_binary);
         self.change(
             request,
@@ -215,8 +217,8 @@ impl Brought {
 
 impl Handlers {
     /// What a value is sealed for is the secret's name, whatever a request calls it.
-    async fn name(&self, reference: &str) -> Result<String, Status> {
-        let view = self.shared().linearized_view().await.map_err(Status::from)?;
+    async fn name(&self, extensions: &Extensions, reference: &str) -> Result<String, Status> {
+        let view = self.shared().linearized_view(Chosen::of(extensions)).await.map_err(Status::from)?;
         validate::name(reference, &view).map_err(|error: ApiError| error.into_status())
     }
 

@@ -66,7 +66,7 @@ impl Tasks for Handlers {
     async fn list_tasks(&self, request: Request<pb::ListTasksRequest>) -> Answer<pb::ListTasksResponse> {
         self.read(request, |request, view| {
             let page = validate::list(request, view)?;
-            let cluster = name::cluster(request.cluster.as_deref())?;
+            let cluster = name::cluster(request.cluster.as_deref(), view)?;
             let task_arns = page.items.iter().map(|id| view.scope().task(&cluster, *id)).collect();
             Ok(pb::ListTasksResponse { task_arns, next_token: page.next_token })
         })

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_model::error::ApiError;
+use berth_model::id::Region;
 use berth_model::state::View;
 use berth_model::task::Task;
 use berth_model::task_definition::TaskDefinition;
@@ -19,6 +20,7 @@ use super::auth::TaskRole;
 use super::call::{Answer, Handlers};
 use super::error::{Error, IntoStatus};
 use super::render;
+use crate::region::Chosen;
 
 mod secrets;
 
@@ -31,8 +33,10 @@ impl TaskEndpoints for Handlers {
         &self,
         request: Request<pb::GetTaskCredentialsRequest>,
     ) -> Answer<pb::GetTaskCredentialsResponse> {
+        let region = Chosen::of(request.extensions()).cloned();
         let request = request.into_inner();
-        let (view, task, definition) = self.task(&request.container_instance_id, &request.task_id).await?;
+        let asked = (&*request.container_instance_id, &*request.task_id);
+        let (view, task, definition) = self.task(region.as_ref(), asked).await?;
         let Some(role_arn) = validate::task_role(&task, &definition, view.scope()) else {
             return Err(ApiError::client("The task has no role.").into_status());
         };
@@ -41,6 +45,7 @@ impl TaskEndpoints for Handlers {
         let role = TaskRole {
             role_arn: role_arn.clone(),
             task_id: task.id.to_string(),
+            region: region.as_ref().map(ToString::to_string),
             cluster: task.cluster.to_string(),
         };
         let made = shared.authenticator.issue_task_session(role, until.unix_ms(), &shared.parts.entropy);
@@ -58,7 +63,9 @@ impl TaskEndpoints for Handlers {
         request: Request<pb::ProtectTaskRequest>,
     ) -> Answer<pb::ProtectTaskResponse> {
         let (_, extensions, request) = request.into_parts();
-        let (_, task, _) = self.task(&request.container_instance_id, &request.task_id).await?;
+        let region = Chosen::of(&extensions).cloned();
+        let asked = (&*request.container_instance_id, &*request.task_id);
+        let (_, task, _) = self.task(region.as_ref(), asked).await?;
         let (cluster, tasks) = (Some(task.cluster.to_string()), vec![task.id.to_string()]);
         let (mut protected, mut failures) = if request.protection_enabled.is_some() {
             let mut update = Request::new(ecs::UpdateTaskProtectionRequest {
@@ -83,8 +90,10 @@ impl TaskEndpoints for Handlers {
         &self,
         request: Request<pb::GetTaskTagsRequest>,
     ) -> Answer<pb::GetTaskTagsResponse> {
+        let region = Chosen::of(request.extensions()).cloned();
         let request = request.into_inner();
-        let (view, task, _) = self.task(&request.container_instance_id, &request.task_id).await?;
+        let asked = (&*request.container_instance_id, &*request.task_id);
+        let (view, task, _) = self.task(region.as_ref(), asked).await?;
         let instance = view.instance(task.instance);
         Ok(Response::new(pb::GetTaskTagsResponse {
             task_tags: render::tags(&task.tags),
@@ -96,8 +105,10 @@ impl TaskEndpoints for Handlers {
         &self,
         request: Request<pb::GetContainerSecretsRequest>,
     ) -> Answer<pb::GetContainerSecretsResponse> {
+        let region = Chosen::of(request.extensions()).cloned();
         let request = request.into_inner();
-        let (view, task, definition) = self.task(&request.container_instance_id, &request.task_id).await?;
+        let asked = (&*request.container_instance_id, &*request.task_id);
+        let (view, task, definition) = self.task(region.as_ref(), asked).await?;
         let found = self.shared().container_secrets(&request.container, (&task, &definition), &view)?;
         Ok(Response::new(found))
     }
@@ -109,10 +120,10 @@ impl Handlers {
     /// A task that runs on the instance whose agent asks.
     async fn task(
         &self,
-        container_instance: &str,
-        task: &str,
+        region: Option<&Region>,
+        (container_instance, task): (&str, &str),
     ) -> Result<(View, Arc<Task>, Arc<TaskDefinition>), Status> {
-        let view = self.shared().linearized_view().await.map_err(Status::from)?;
+        let view = self.shared().linearized_view(region).await.map_err(Status::from)?;
         let found = validate::find(container_instance, task, &view).map_err(Error::from)?;
         let (task, definition) = (Arc::clone(found.0), Arc::clone(found.1));
         Ok((view, task, definition))

@@ -21,6 +21,7 @@ mod sts;
 mod task;
 mod task_definition;
 mod task_set;
+mod unmade;
 
 /// Writes a test for each case, which runs against a controller of its own, and checks that the case called the
 /// operation that it says it covers, with the answer that it says.

@@ -12,6 +12,7 @@ use super::fault::Fault;
 use super::target::Operation;
 use crate::api::auth::Principal;
 use crate::api::edge::RequestId;
+use crate::region::Chosen;
 
 /// The flag and the length before a message.
 const PREFIX_BYTES: usize = 5;
@@ -24,7 +25,7 @@ pub(super) async fn call(
     routes: &Routes,
     operation: &Operation,
     message: &[u8],
-    caller: (Principal, RequestId),
+    caller: (Principal, Chosen, RequestId),
     headers: &HeaderMap,
 ) -> Result<Bytes, Fault> {
     let request = request(operation, message, caller, headers);
@@ -49,7 +50,7 @@ pub(super) async fn call(
 fn request(
     operation: &Operation,
     message: &[u8],
-    (principal, id): (Principal, RequestId),
+    (principal, region, id): (Principal, Chosen, RequestId),
     headers: &HeaderMap,
 ) -> Request<Full<Bytes>> {
     let mut frame = BytesMut::with_capacity(PREFIX_BYTES + message.len());
@@ -64,6 +65,7 @@ fn request(
         request.headers_mut().insert(TRACEPARENT, trace.clone());
     }
     request.extensions_mut().insert(principal);
+    request.extensions_mut().insert(region);
     request.extensions_mut().insert(id);
     request
 }

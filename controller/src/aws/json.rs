@@ -4,7 +4,7 @@
 
 mod read;
 #[cfg(test)]
-mod tests;
+pub(in crate::aws) mod tests;
 mod write;
 
 pub use read::{Mistake, read};

@@ -4,6 +4,7 @@
 //! the newest snapshot is read, and the log after it is applied again. A view is published after a batch of entries,
 //! so nobody ever sees the state between two commands of one entry.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,7 +87,7 @@ impl StateMachine {
     ) -> Result<Replies, StorageError> {
         let revision = log_id.index;
         let mut replies = Vec::with_capacity(proposal.envelopes().len());
-        let mut changed = Vec::new();
+        let mut changed: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for bytes in proposal.envelopes() {
             let envelope: Envelope = rmp_serde::from_slice(bytes).map_err(|source| {
                 storage_error(
@@ -96,12 +97,16 @@ impl StateMachine {
                 )
             })?;
             let applied = self.state.apply(revision, &envelope);
-            changed.extend(applied.changes);
+            if !applied.changes.is_empty() {
+                changed.entry(applied.region).or_default().extend(applied.changes);
+            }
             replies.push(applied.reply);
         }
-        if !changed.is_empty() {
-            changes.push(Changes { revision, changes: changed.into() });
-        }
+        changes.extend(changed.into_iter().map(|(region, changes)| Changes {
+            revision,
+            region,
+            changes: changes.into(),
+        }));
         Ok(Replies(replies))
     }
 

@@ -20,9 +20,18 @@ const MISSED_HEARTBEATS: u32 = 3;
 
 type InFlight = BoxFuture<'static, (u64, Result<(), ProposeError>)>;
 
+/// Whose session it is.
+pub(super) struct Place {
+    /// The region of the instance, unless it is the deployment's own.
+    pub(super) region: Option<Region>,
+    /// The instance.
+    pub(super) instance: InstanceId,
+}
+
 /// The owner of one session's state.
 pub(super) struct Connection {
     sessions: Sessions,
+    region: Option<Region>,
     instance: InstanceId,
     end: CancellationToken,
     manifest_changed: Arc<Notify>,
@@ -41,7 +50,7 @@ type End = &'static str;
 impl Connection {
     pub(super) fn new(
         sessions: Sessions,
-        instance: InstanceId,
+        Place { region, instance }: Place,
         end: CancellationToken,
         manifest_changed: Arc<Notify>,
         outbound: mpsc::Sender<pb::ControllerMessage>,
@@ -50,6 +59,7 @@ impl Connection {
         let directory = sessions.consensus.directory();
         Self {
             sessions,
+            region,
             instance,
             end,
             manifest_changed,
@@ -59,6 +69,10 @@ impl Connection {
             gathering,
             in_flight: None,
         }
+    }
+
+    fn view(&self) -> View {
+        self.sessions.view(self.region.as_ref())
     }
 
     /// Runs the session; says why it ended.
@@ -99,7 +113,7 @@ impl Connection {
     }
 
     async fn greet(&mut self, hello: &pb::Hello) -> Result<(), End> {
-        let view = self.sessions.consensus.view();
+        let view = self.view();
         let cluster = view.instance(self.instance).map(|instance| instance.cluster.clone());
         let cluster = cluster.ok_or("the instance was forgotten meanwhile")?;
         tracing::info!(container_instance = %self.instance, %cluster, host = hello.host_name, "an agent's session began");
@@ -147,7 +161,7 @@ impl Connection {
     async fn confirm(&mut self, candidates: &pb::StopCandidates) -> Result<(), End> {
         // Only a state that is proven current may say that something is not wanted.
         let Ok(view) = self.sessions.consensus.linearize().await else { return Ok(()) };
-        match confirm_stops(&view, self.instance, candidates) {
+        match confirm_stops(&view.in_region(self.region.as_ref()), self.instance, candidates) {
             Some(confirmation) => {
                 self.send(controller_message::Message::StopConfirmation(confirmation)).await
             }
@@ -156,7 +170,7 @@ impl Connection {
     }
 
     async fn send_whole(&mut self) -> Result<(), End> {
-        let view = self.sessions.consensus.view();
+        let view = self.view();
         let manifest = self.sent.whole(&view, self.instance);
         self.send(controller_message::Message::Manifest(manifest)).await
     }
@@ -167,7 +181,7 @@ impl Connection {
     }
 
     async fn send_difference(&mut self) -> Result<(), End> {
-        let view = self.sessions.consensus.view();
+        let view = self.view();
         match self.sent.difference(&view, self.instance) {
             Some(delta) => self.send(controller_message::Message::ManifestDelta(delta)).await,
             None => Ok(()),
@@ -178,7 +192,9 @@ impl Connection {
         if self.in_flight.is_some() || self.gathering.is_empty() {
             return;
         }
-        let Batch { command, sequence } = self.gathering.take(self.instance, &self.sessions.consensus.view());
+        let view = self.view();
+        let Batch { command, sequence } = self.gathering.take(self.instance, &view);
+        let command = command.map(|command| view.addressed(command));
         let proposer = self.sessions.proposer.clone();
         self.in_flight = Some(
             async move {

@@ -47,13 +47,17 @@ impl Leases {
     /// One that was vouched for a moment ago is not silent: a planner that took it for that would see every instance
     /// silent all the time, and never declare one lost.
     pub fn silent(&self, state: &State, window: Duration) -> BTreeMap<InstanceId, Duration> {
-        let mut leases = self.0.lock();
-        leases.heard.retain(|id, _| state.instance(*id).is_some());
+        let leases = self.0.lock();
         let now = Instant::now();
         let silence = |id| now - leases.heard.get(id).copied().unwrap_or(leases.since).max(leases.since);
         let connected = state.instances().filter(|instance| instance.connected);
         let silences = connected.map(|instance| (instance.id, silence(&instance.id)));
         silences.filter(|(_, silence)| *silence > window).collect()
+    }
+
+    /// Keeps nothing of instances that no region has.
+    pub fn forget_unknown(&self, state: &State) {
+        self.0.lock().heard.retain(|id, _| state.region_of_instance(*id).is_some());
     }
 
     /// Instances that were declared lost and that somebody vouched for within `window`.

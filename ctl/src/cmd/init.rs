@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use berth_process::entropy::Entropy;
-use berth_process::identity::{ADMIN_FILE, AGENT_FILE, CONTROLLER_FILE, ClusterIdentity};
+use berth_process::identity::{ADMIN_FILE, AGENT_FILE, CA_FILE, CONTROLLER_FILE, ClusterIdentity};
 use clap::Args;
 use serde::Serialize;
 
@@ -14,8 +14,8 @@ use crate::profile::{DEFAULT_PORT, DEFAULT_PROFILE, Profile, Profiles, normalise
 /// Make the keys of a cluster, and a profile for it
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Writes three files: controller.json for the hosts of the controllers, agent.json for those of the \
-agents, and admin.json for people. What exists is kept, so it is safe to run again.
+Writes controller.json for the hosts of the controllers, agent.json for those of the agents, \
+admin.json for people, and ca.pem for AWS clients that use TLS. What exists is kept, so it is safe to run again.
 
 Examples:
   berth init                                   for a controller on this host
@@ -122,6 +122,7 @@ impl Report {
   {CONTROLLER_FILE}  for the hosts of the controllers: whoever has it, has the cluster
   {AGENT_FILE}       for the hosts of the agents
   {ADMIN_FILE}       for people
+  {CA_FILE}           for AWS clients that use TLS
 Profile `{profile}` talks to {endpoints}.
 
 Start the first controller, then an agent on each host:

@@ -65,6 +65,9 @@ pub(crate) struct Set {
     /// The ECS cluster to work in when none is named
     #[arg(long, value_name = "NAME")]
     default_cluster: Option<String>,
+    /// The region to work in when none is named
+    #[arg(long, value_name = "REGION")]
+    default_region: Option<String>,
     /// Make it the current profile
     #[arg(long = "use")]
     make_current: bool,
@@ -84,6 +87,8 @@ struct Shown<'a> {
     access_key_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cluster: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<&'a str>,
 }
 
 // === impl Profile ===
@@ -156,7 +161,8 @@ fn show(context: &Context, all: &Profiles, name: Option<&str>) -> Result<(), Fai
                 .optional("Identity", shown.identity.map(|path| path.display().to_string()))
                 .optional("Certificate authority", ca)
                 .optional("Access key", shown.access_key_id)
-                .field("Cluster", shown.cluster.unwrap_or("default"));
+                .field("Cluster", shown.cluster.unwrap_or("default"))
+                .optional("Region", shown.region);
             details.render(context.output.surface())
         },
     )
@@ -207,6 +213,7 @@ impl Set {
         profile.access_key_id = self.access_key_id.or_else(|| profile.access_key_id.take());
         profile.secret_access_key = self.secret_access_key.or_else(|| profile.secret_access_key.take());
         profile.cluster = self.default_cluster.or_else(|| profile.cluster.take());
+        profile.region = self.default_region.or_else(|| profile.region.take());
         if self.make_current || all.current.is_none() {
             all.current = Some(self.name.clone());
         }
@@ -228,6 +235,7 @@ impl<'a> Shown<'a> {
             ca: profile.ca.as_deref(),
             access_key_id: profile.access_key_id.as_deref(),
             cluster: profile.cluster.as_deref(),
+            region: profile.region.as_deref(),
         }
     }
 }

@@ -8,7 +8,7 @@ use berth_proto::ecs::v1::{
 };
 use clap::{ArgGroup, Args};
 
-use super::task::{self, Overrides};
+use super::task::{self, Overrides, Queue};
 use super::task_definition;
 use crate::context::{Context, Session};
 use crate::failure::{Exit, Failure};
@@ -33,7 +33,8 @@ Examples:
   berth run --image alpine -- echo hello
   berth run --image postgres:16 -e PGPASSWORD -- psql -h db -c 'select 1'
   berth run migrate:4 -- ./migrate --verbose
-  berth run web --detach"
+  berth run web --detach
+  berth run batch --queue --priority 5 --queue-timeout 10m"
 )]
 pub(crate) struct Run {
     /// The task definition: family, family:revision or ARN
@@ -70,6 +71,8 @@ pub(crate) struct Run {
     /// A tag, as KEY=VALUE
     #[arg(long = "tag", value_parser = syntax::tag, value_name = "KEY=VALUE")]
     tags: Vec<Tag>,
+    #[command(flatten)]
+    queue: Queue,
 }
 
 /// What marks tasks of this command.
@@ -126,6 +129,7 @@ impl Run {
             placement_constraints: self.placement_constraint,
             tags: self.tags,
             client_token: Some(task::client_token()),
+            queue: self.queue.message(),
             ..RunTaskRequest::default()
         }
     }

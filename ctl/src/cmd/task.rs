@@ -16,7 +16,7 @@ use crate::view;
 mod launch;
 mod wait;
 
-pub(crate) use launch::{Overrides, client_token, main_container, placed};
+pub(crate) use launch::{Overrides, Queue, client_token, main_container, placed};
 
 /// Tasks: running instances of a task definition
 #[derive(Debug, Subcommand)]

@@ -92,7 +92,7 @@ fn remove_files(state: &State, dir: &Path) -> Result<(), Failure> {
         gone(std::fs::remove_file(member.log_file(dir)))?;
         gone(std::fs::remove_file(member.ready_file(dir)))?;
     }
-    for file in ["controller.json", "agent.json", "admin.json", "state.json"] {
+    for file in ["controller.json", "agent.json", "admin.json", "ca.pem", "state.json"] {
         gone(std::fs::remove_file(dir.join(file)))?;
     }
     // Not empty: then it holds something that is not ours.

@@ -153,6 +153,7 @@ mod tests {
             ca_pem: None,
             access_key: None,
             cluster: "default".to_owned(),
+            region: None,
         };
         let source = Source {
             cluster: "default".to_owned(),

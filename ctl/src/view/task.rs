@@ -98,6 +98,8 @@ pub(crate) fn details(task: &Task, now_unix_ms: i64) -> Details {
         .field("Stop code", stop_code)
         .field("Container instance", short(task.container_instance_arn()))
         .field("Availability zone", task.availability_zone())
+        .field("Placed there because", placement(task))
+        .field("Queue", queue(task))
         .field("Started by", task.started_by())
         .field("CPU units", task.cpu())
         .field("Memory MiB", task.memory())
@@ -109,6 +111,20 @@ pub(crate) fn details(task: &Task, now_unix_ms: i64) -> Details {
         .table("Containers", containers(&task.containers))
         .lines("Last log lines", task.containers.iter().flat_map(last_log_lines).collect());
     details
+}
+
+fn placement(task: &Task) -> &str {
+    task.placement_decision.as_ref().map(|decision| decision.summary()).unwrap_or_default()
+}
+
+/// How it waits for a place, or did.
+fn queue(task: &Task) -> String {
+    let Some(queue) = &task.queue else { return String::new() };
+    let expires = match date_time(queue.expires_at.as_ref()) {
+        at if at.is_empty() => String::new(),
+        at => format!(", given up at {at}"),
+    };
+    format!("priority {}{expires}", queue.priority())
 }
 
 /// What a container wrote before it ended other than it should.

@@ -7,6 +7,7 @@
 mod connection;
 mod documents;
 mod running;
+mod scheduling;
 mod server;
 mod services;
 

@@ -18,10 +18,12 @@ use berth_proto::admin::v1::{
 };
 use berth_proto::agent::v1::LogChunk;
 use berth_proto::ecs::v1::clusters_server::{Clusters, ClustersServer};
+use berth_proto::ecs::v1::service_deployments_server::ServiceDeploymentsServer;
 use berth_proto::ecs::v1::services_server::{Services, ServicesServer};
 use berth_proto::ecs::v1::task_definitions_server::{TaskDefinitions, TaskDefinitionsServer};
 use berth_proto::ecs::v1::tasks_server::{Tasks, TasksServer};
 use berth_proto::ecs::v1::*;
+use berth_proto::scheduler::v1::scheduler_server::SchedulerServer;
 use tokio::sync::Mutex;
 use tonic::service::Routes;
 use tonic::{Code, Request, Response, Status};
@@ -38,6 +40,7 @@ pub(crate) struct Script {
     pub(crate) events: Vec<Event>,
     /// Refused with this before anything else happens: code, exception, message.
     pub(crate) refusal: Option<(Code, &'static str, &'static str)>,
+    pub(crate) scheduling: scheduler::Answers,
     /// The calls that came, with what they asked for, for the test to look at.
     pub(crate) calls: Arc<Mutex<Vec<String>>>,
     /// So many calls are answered with "unavailable" first.
@@ -70,6 +73,8 @@ pub(crate) fn routes(script: Script, identity: ClusterIdentity) -> Routes {
         .add_service(ServicesServer::with_interceptor(server.clone(), check.clone()))
         .add_service(TasksServer::with_interceptor(server.clone(), check.clone()))
         .add_service(TaskDefinitionsServer::with_interceptor(server.clone(), check.clone()))
+        .add_service(SchedulerServer::with_interceptor(server.clone(), check.clone()))
+        .add_service(ServiceDeploymentsServer::with_interceptor(server.clone(), check.clone()))
         .add_service(AdminServer::with_interceptor(server, check))
 }
 
@@ -115,6 +120,9 @@ macro_rules! unused {
         }
     )* };
 }
+
+// Uses the macro above.
+pub(crate) mod scheduler;
 
 #[tonic::async_trait]
 impl Clusters for Server {
@@ -214,8 +222,13 @@ impl Tasks for Server {
             .flat_map(|all| &all.container_overrides)
             .flat_map(|one| one.command.clone())
             .collect();
-        let mut script =
-            self.called(format!("RunTask {} {}", request.task_definition(), command.join(" "))).await?;
+        let queue = request
+            .queue
+            .as_ref()
+            .map(|queue| format!(" queued at {} for {} s", queue.priority(), queue.timeout_seconds()));
+        let (definition, command) = (request.task_definition(), command.join(" "));
+        let call = format!("RunTask {definition} {command}{}", queue.unwrap_or_default());
+        let mut script = self.called(call).await?;
         assert!(!request.client_token().is_empty(), "a run can be repeated");
         Ok(Response::new(RunTaskResponse { tasks: next(&mut script.tasks), failures: Vec::new() }))
     }

@@ -17,7 +17,7 @@ use crate::command::{
 use crate::error::ApiError;
 use crate::id::{DeploymentId, HookId, ServiceKey, TaskId};
 use crate::service::rollout::{
-    HookStatus, Rollback, ServiceDeployment, ServiceDeploymentStatus, Span, StopKind, TaskFailure,
+    HookStatus, Rollback, ServiceDeployment, ServiceDeploymentStatus, Span, Stage, StopKind, TaskFailure,
 };
 use crate::service::settings::HookAction;
 use crate::service::{Deployment, DeploymentStatus, Rollout, STABLE_RUN, Service, ServiceStatus};
@@ -78,6 +78,9 @@ fn take_on_record(record: &mut ServiceDeployment, step: &RolloutStep, now: Times
         RolloutStep::EndHook { id, status, reason } => end_hook(record, *id, *status, reason),
         RolloutStep::End { status, reason } => {
             let is_reached = *status == ServiceDeploymentStatus::Successful;
+            if is_reached {
+                record.stage = Stage::CleanUp;
+            }
             if let Some(start) = record.phases.start.filter(|_| is_reached) {
                 Span::widen(&mut record.phases.settle, start.to.min(now), now);
             }
@@ -134,7 +137,8 @@ fn back(service: &mut Service, to: DeploymentId, reason: &str, now: Timestamp) {
     if let Some(record) = service.records.current_mut() {
         record.status = ServiceDeploymentStatus::RollbackInProgress;
         record.updated_at = now;
-        record.rollback = Some(Rollback { reason: reason.to_owned(), started_at: now, revision: to });
+        record.rollback =
+            Some(Rollback { reason: reason.to_owned(), started_at: now, revision: to, failures: 0 });
     }
 }
 
@@ -279,8 +283,12 @@ fn note_failure(
         deployment.trouble.last_failure = Some(failure.clone());
     });
     let counts = ran.is_none_or(|ran| ran < STABLE_RUN);
-    let record = service.records.current_mut();
-    if let Some(record) = record.filter(|record| counts && record.is_forward() && record.target == id) {
+    let record = service.records.current_mut().filter(|_| counts);
+    let Some(record) = record else { return };
+    if let Some(back) = record.rollback.as_mut().filter(|back| back.revision == id) {
+        back.failures = back.failures.saturating_add(1);
+        record.updated_at = now;
+    } else if record.is_forward() && record.target == id {
         record.failures = record.failures.saturating_add(1);
         record.failed_at = Some(now);
         record.updated_at = now;

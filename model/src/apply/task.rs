@@ -78,7 +78,7 @@ fn start_alike(
 }
 
 /// What keeps a task from going where it was placed. The last word, said where nothing can change meanwhile.
-fn in_the_way(state: &State, task: &Task, conditions: Option<&Conditions<'_>>) -> Vec<Reason> {
+pub(super) fn in_the_way(state: &State, task: &Task, conditions: Option<&Conditions<'_>>) -> Vec<Reason> {
     let instance = state.instance(task.instance).filter(|instance| instance.cluster == task.cluster);
     let (Some(instance), Some(conditions)) = (instance, conditions) else { return vec![Reason::Missing] };
     let same_group = |other: &&Arc<Task>| !other.is_stopped() && other.group == task.group;
@@ -98,7 +98,7 @@ fn in_the_way(state: &State, task: &Task, conditions: Option<&Conditions<'_>>) -
     reasons
 }
 
-fn add(context: &mut Context<'_>, task: &Task) {
+pub(super) fn add(context: &mut Context<'_>, task: &Task) {
     let mut task = task.clone();
     task.held = task.needs.clone();
     (task.desired, task.stop, task.observed) = (DesiredStatus::Running, None, Observed::default());
@@ -129,8 +129,9 @@ pub(super) fn stop(context: &mut Context<'_>, stop: &StopTasks) -> Reply {
         }
         let Some(task) = context.state.tasks.get_mut(id) else { continue };
         let task = Arc::make_mut(task);
+        let why = Stop { code: stop.code, reason: Arc::clone(&reason), at: context.now };
         task.desired = DesiredStatus::Stopped;
-        task.stop = Some(Stop { code: stop.code, reason: Arc::clone(&reason), at: context.now });
+        task.stop = Some(why.clone());
         task.version += 1;
         let task = task.clone();
         stopped.push(*id);
@@ -138,6 +139,9 @@ pub(super) fn stop(context: &mut Context<'_>, stop: &StopTasks) -> Reply {
         context.task_changed(&task);
         let message = format!("task {id} is to stop: {reason}");
         context.note(&task.cluster, task.service().as_ref(), "task", id.to_string(), message);
+        if !task.is_placed() {
+            end_unreported(context, *id, &why);
+        }
     }
     if stopped.is_empty() {
         return UNCHANGED;
@@ -179,6 +183,7 @@ pub(super) fn end_unreported(context: &mut Context<'_>, id: TaskId, stop: &Stop)
         instance.held.subtract(&freed);
         super::report::count(instance, was, TaskStatus::Stopped);
     }
+    context.state.index.leave_queue(&task);
     context.ended(Ended::Task(id));
     context.task_changed(&task);
 }

@@ -10,6 +10,7 @@ use crate::state::invariant::check;
 
 mod arbitrary;
 mod instances;
+mod regions;
 mod reports;
 mod secrets;
 mod services;

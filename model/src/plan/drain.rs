@@ -68,7 +68,7 @@ pub fn plan(view: &State, now: Timestamp) -> Plan {
 }
 
 /// How far the drain of an instance is.
-pub fn progress(view: &State, instance: &ContainerInstance) -> Progress {
+pub fn progress(view: &State, instance: &ContainerInstance, now: Timestamp) -> Progress {
     if instance.status != InstanceStatus::Draining {
         return Progress { phase: Phase::NotDraining, blockers: Vec::new() };
     }
@@ -79,7 +79,7 @@ pub fn progress(view: &State, instance: &ContainerInstance) -> Progress {
         (false, true) => Phase::Draining,
         (false, false) => Phase::Lost,
     };
-    let blocker = |task: &&Task| Blocker { task: task.id, reason: reason(view, instance, task) };
+    let blocker = |task: &&Task| Blocker { task: task.id, reason: reason(view, instance, task, now) };
     Progress { phase, blockers: left.iter().map(blocker).collect() }
 }
 
@@ -114,7 +114,7 @@ fn stop_what_is_left(view: &State, instance: &ContainerInstance, standalone: boo
     }
 }
 
-fn reason(view: &State, instance: &ContainerInstance, task: &Task) -> String {
+fn reason(view: &State, instance: &ContainerInstance, task: &Task, now: Timestamp) -> String {
     if !instance.connected {
         return "its agent is not connected: nobody knows what became of it".to_owned();
     }
@@ -129,6 +129,14 @@ fn reason(view: &State, instance: &ContainerInstance, task: &Task) -> String {
     };
     if service.is_daemon() {
         return "a task of a DAEMON service: it stops when all others have left".to_owned();
+    }
+    // A deployment has to leave protected tasks alone that it replaces, wherever they are.
+    let is_replaced = service.primary().is_some_and(|primary| task.deployment() != Some(primary.id));
+    if let Some(until) = view.protected_until(task.id, now).filter(|_| is_replaced) {
+        let seconds = until.since(now).as_secs();
+        return format!(
+            "it is protected from scale-in for another {seconds} s, and its deployment may not stop it"
+        );
     }
     of_service(view, service)
 }

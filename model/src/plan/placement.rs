@@ -1,7 +1,8 @@
 //! The placer: which instance gets a task.
 //!
-//! Filters leave the instances that can take it, strategies rank those in turn, and the id of the instance breaks the
-//! last tie: the answer is the one that a full scan gives, and the same every time (`tests` has that scan).
+//! Filters leave the instances that can take it, and strategies rank those in turn. Among equals the least loaded one is
+//! taken, and the id of the instance breaks the last tie: the answer is the one that a full scan gives, and the same
+//! every time (`tests` has that scan).
 //!
 //! A placer is made once for many tasks of one kind. It ranks the fleet at its first placement and afterwards only what
 //! that placement changed, so a placement costs the logarithm of the fleet rather than the fleet.
@@ -18,19 +19,22 @@ use crate::container_instance::{ContainerInstance, InstanceStatus};
 use crate::fit::{Conditions, Situation};
 use crate::id::{ClusterName, Ids, InstanceId, ServiceKey, ServiceName, TaskId};
 use crate::limits::STRATEGIES;
-use crate::placement::{PackField, PlacementRules, SpreadField, Strategy};
+use crate::placement::{Decision, How, PackField, PlacementRules, SpreadField, Strategy};
 use crate::resource::Requirements;
 use crate::state::State;
 use crate::task::{DesiredStatus, Task};
 use crate::task_definition::Facts;
 
-use super::ranking::{CellId, Prefer, Ranking, Score};
+use super::ranking::{Prefer, Ranking, Score};
 pub use crate::fit::{Reason, Refusal};
 pub(super) use explain::gist;
 pub use explain::{Failure, Refusals};
+use ranked::Ranked;
 
 mod explain;
+mod ranked;
 mod reserve;
+mod share;
 
 /// What a placer is made for.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +88,10 @@ struct Candidate<'a> {
     held: Option<Box<Requirements>>,
     /// Tasks placed here.
     placed: u32,
+    /// Those among them that are of another placer.
+    foreign: u32,
+    /// It is kept free for somebody else.
+    is_kept: bool,
     /// For the strategy `random`: when its next turn comes. Every instance takes turns at random intervals of its own,
     /// so whose turn it is follows no pattern, and only the one whose turn it was needs a new one.
     turn: u64,
@@ -93,15 +101,6 @@ struct Candidate<'a> {
     group: u32,
     /// A DAEMON service whose task comes first.
     awaits: Option<&'a ServiceName>,
-}
-
-/// The candidates that can take a task with these needs, by rank. One that cannot any more never comes back: what is
-/// placed only adds.
-struct Ranked<'a> {
-    needs: Requirements,
-    ranking: Ranking<'a>,
-    /// The cell of each candidate.
-    cells: Vec<CellId>,
 }
 
 /// The strategies in force: ECS's default for services when there are none.
@@ -149,6 +148,8 @@ impl<'a> Placer<'a> {
                 instance,
                 held: None,
                 placed: 0,
+                foreign: 0,
+                is_kept: false,
                 turn: interval(request.seed, instance.id, 0),
                 staying: 0,
                 group: 0,
@@ -181,21 +182,56 @@ impl<'a> Placer<'a> {
 
     /// Places one task, or says of every instance what was in the way.
     pub fn place(&mut self, needs: &Requirements) -> Result<InstanceId, Refusals> {
-        let mut ranked = match self.ranked.take() {
+        let mut ranked = self.ranked(needs);
+        let chosen = self.choose(&mut ranked);
+        self.ranked = Some(ranked);
+        chosen.ok_or_else(|| self.refusals(needs))
+    }
+
+    /// The same, and says why there.
+    pub fn decide(&mut self, needs: &Requirements) -> Result<(InstanceId, Decision), Refusals> {
+        let mut ranked = self.ranked(needs);
+        let decision = self.decision(&mut ranked);
+        let chosen = self.choose(&mut ranked);
+        self.ranked = Some(ranked);
+        match (chosen, decision) {
+            (Some(id), Some(decision)) => {
+                let zone = self.find(id).map(|at| self.candidates[at].instance.zone()).unwrap_or_default();
+                Ok((id, Decision { zone: zone.to_owned(), ..decision }))
+            }
+            _ => Err(self.refusals(needs)),
+        }
+    }
+
+    /// The ranking for tasks with these needs: the last one, if that is what it was for.
+    fn ranked(&mut self, needs: &Requirements) -> Ranked<'a> {
+        match self.ranked.take() {
             Some(ranked) if ranked.needs == *needs => ranked,
             Some(_) | None => self.rank(needs),
-        };
-        let chosen = ranked.ranking.pop();
-        if let Some(at) = chosen {
-            self.take(at, needs);
-            ranked.ranking.count_more(ranked.cells[at], 1);
-            self.offer(&mut ranked, at);
         }
-        self.ranked = Some(ranked);
-        match chosen {
-            Some(at) => Ok(self.candidates[at].instance.id),
-            None => Err(self.refusals(needs)),
-        }
+    }
+
+    fn choose(&mut self, ranked: &mut Ranked<'a>) -> Option<InstanceId> {
+        let at = ranked.ranking.pop()?;
+        self.take(at, &ranked.needs);
+        ranked.ranking.count_more(ranked.cells[at], 1);
+        self.offer(ranked, at);
+        Some(self.candidates[at].instance.id)
+    }
+
+    /// What speaks for the candidate that comes next.
+    fn decision(&self, ranked: &mut Ranked<'a>) -> Option<Decision> {
+        let best = ranked.ranking.best()?;
+        let terms = self.strategy.iter().zip(best.ranks);
+        let terms = terms.filter(|(strategy, _)| **strategy != Strategy::Random);
+        Some(Decision {
+            how: How::Ranked,
+            zone: String::new(),
+            asked: count(self.candidates.len()),
+            fitting: count(self.candidates.len()) - ranked.refused(),
+            filtered: ranked.filtered(),
+            terms: terms.map(|(strategy, value)| (strategy.clone(), value)).collect(),
+        })
     }
 
     /// Places one task on an instance that somebody else chose. Strategies are not asked.
@@ -242,7 +278,7 @@ impl<'a> Placer<'a> {
             held: candidate.held(),
             tasks: candidate.tasks(),
             group: candidate.group,
-            placed_group: (candidate.placed > 0).then_some(&*self.group),
+            placed_group: (candidate.placed > candidate.foreign).then_some(&*self.group),
             awaits: candidate.awaits,
         }
     }
@@ -262,7 +298,7 @@ impl<'a> Placer<'a> {
             }
             cells.push(cell);
         }
-        let mut ranked = Ranked { needs: needs.clone(), ranking, cells };
+        let mut ranked = Ranked::new(needs, ranking, cells);
         for at in 0..self.candidates.len() {
             self.offer(&mut ranked, at);
         }
@@ -272,8 +308,10 @@ impl<'a> Placer<'a> {
     /// Ranks a candidate if it can take one more task.
     fn offer(&self, ranked: &mut Ranked<'a>, at: usize) {
         let candidate = &self.candidates[at];
-        if self.conditions.admit(&self.situation(candidate), &ranked.needs) {
-            ranked.ranking.push(ranked.cells[at], self.score(candidate), at);
+        match self.conditions.first_reason(&self.situation(candidate), &ranked.needs) {
+            Some(reason) => ranked.refuse(&reason),
+            None if candidate.is_kept => ranked.keep(),
+            None => ranked.ranking.push(ranked.cells[at], self.score(candidate), at),
         }
     }
 
@@ -296,7 +334,7 @@ impl<'a> Placer<'a> {
             };
         }
         let elsewhere = self.request.zone.is_some_and(|zone| zone != instance.zone());
-        Score { class: u64::from(elsewhere), ranks, tie: 0, id }
+        Score { class: u64::from(elsewhere), ranks, tie: load_ppm(candidate), id }
     }
 
     fn refusals(&self, needs: &Requirements) -> Refusals {
@@ -311,6 +349,17 @@ impl<'a> Placer<'a> {
 /// The time between one turn and the next; small enough for the turns of a full instance to add up.
 fn interval(seed: u64, id: InstanceId, turn: u32) -> u64 {
     shuffled(seed, id.number(), turn) >> 16
+}
+
+/// How much of it is held: of CPU or memory, whichever is more.
+fn load_ppm(candidate: &Candidate<'_>) -> u64 {
+    let (capacity, held) = (&candidate.instance.capacity, candidate.held());
+    let share = |held: u32, offered: u32| u64::from(held) * 1_000_000 / u64::from(offered).max(1);
+    share(held.cpu_units, capacity.cpu_units).max(share(held.memory_mib, capacity.memory_mib))
+}
+
+fn count(candidates: usize) -> u32 {
+    u32::try_from(candidates).unwrap_or(u32::MAX)
 }
 
 fn free(offered: u32, held: u32) -> u64 {

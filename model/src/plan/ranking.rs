@@ -171,6 +171,17 @@ impl<'a> Ranking<'a> {
         self.touch(cell.0);
     }
 
+    /// The score of the member that [`Ranking::pop`] would give, with everything that is shared filled in.
+    pub(super) fn best(&mut self) -> Option<Score> {
+        self.settle();
+        let root = &self.branches[0];
+        if self.levels.is_empty() {
+            root.members.peek().map(|Reverse((score, _))| *score)
+        } else {
+            root.order.first().map(|(score, _)| *score)
+        }
+    }
+
     /// Takes the best member out.
     pub(super) fn pop(&mut self) -> Option<usize> {
         self.settle();

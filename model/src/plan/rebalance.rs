@@ -20,10 +20,10 @@ use super::{Plan, Policy, gpu};
 use crate::attribute::{AVAILABILITY_ZONE, Expression};
 use crate::command::{Command, StartTasks};
 use crate::id::{ClusterName, Ids, InstanceId, ServiceKey, TaskId};
-use crate::placement::{Constraint, SpreadField, Strategy};
+use crate::placement::{Constraint, Decision, SpreadField, Strategy};
 use crate::service::{Deployment, Service, ServiceStatus};
 use crate::state::State;
-use crate::task::{Scheduling, Task};
+use crate::task::Task;
 use crate::task_definition::TaskDefinition;
 use crate::time::Timestamp;
 
@@ -53,6 +53,8 @@ pub struct Move {
     pub to: InstanceId,
     /// What it improves, for people.
     pub reason: String,
+    /// Why there, of all instances.
+    pub decision: Decision,
 }
 
 /// What would be moved, and what not.
@@ -120,9 +122,10 @@ pub fn commands(view: &State, moves: &[Move], now: Timestamp, ids: &mut Ids) -> 
         let Some(service) = view.service(key) else { continue };
         let Some((primary, definition)) = running(view, service) else { continue };
         let template = Template::new(service, primary, definition, now);
-        let task = |one: &&Move| Task {
-            scheduling: Scheduling { replaces: Some(one.task), ..Scheduling::default() },
-            ..template.task(ids, one.to)
+        let task = |one: &&Move| {
+            let mut task = template.task(ids, one.to, one.decision.clone());
+            task.scheduling.replaces = Some(one.task);
+            task
         };
         let mut tasks: Vec<Task> = moves.iter().map(task).collect();
         gpu::assign(view, &mut tasks);
@@ -238,13 +241,15 @@ impl<'a> Examined<'a> {
             let found = self.candidates(tasks, &leaving).find_map(|task| {
                 leaving.insert(task.id);
                 let to = self.place(definition, &needs, &moves, &leaving);
-                let gain = to.and_then(|to| spread.gain(task.instance, to).map(|reason| (task, to, reason)));
+                let gain = to.and_then(|(to, decision)| {
+                    spread.gain(task.instance, to).map(|reason| (task, to, decision, reason))
+                });
                 if gain.is_none() {
                     leaving.remove(&task.id);
                 }
                 gain
             });
-            let Some((task, to, reason)) = found else { break };
+            let Some((task, to, decision, reason)) = found else { break };
             spread.shift(task.instance, to);
             moves.push(Move {
                 service: self.service.key.clone(),
@@ -252,6 +257,7 @@ impl<'a> Examined<'a> {
                 from: task.instance,
                 to,
                 reason,
+                decision,
             });
         }
         moves
@@ -281,7 +287,7 @@ impl<'a> Examined<'a> {
         needs: &crate::resource::Requirements,
         moves: &[Move],
         leaving: &BTreeSet<TaskId>,
-    ) -> Option<InstanceId> {
+    ) -> Option<(InstanceId, Decision)> {
         let mut placer = Placer::new(&Request {
             view: self.view,
             cluster: &self.service.key.cluster,
@@ -294,7 +300,7 @@ impl<'a> Examined<'a> {
         for earlier in moves {
             placer.place_on(earlier.to, needs).ok()?;
         }
-        placer.place(needs).ok()
+        placer.decide(needs).ok()
     }
 }
 

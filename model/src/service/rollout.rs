@@ -186,6 +186,9 @@ pub struct Rollback {
     pub started_at: Timestamp,
     /// To which revision.
     pub revision: DeploymentId,
+    /// Tasks of that revision that have failed since.
+    #[serde(default)]
+    pub failures: u32,
 }
 
 /// How a service deployment was asked to stop.

@@ -18,11 +18,31 @@ pub type Violation = String;
 pub fn check(state: &State) -> Vec<Violation> {
     let mut violations = Vec::new();
     check_index(state, &mut violations);
-    check_instances(state, &mut violations);
-    check_tasks(state, &mut violations);
-    check_services(state, &mut violations);
-    check_ended(state, &mut violations);
+    check_regions(state, &mut violations);
+    for region in state.every_region() {
+        check_instances(region, &mut violations);
+        check_tasks(region, &mut violations);
+        check_services(region, &mut violations);
+        check_ended(region, &mut violations);
+    }
     violations
+}
+
+/// A region is one level deep, has nothing of the deployment's, and no instance that another has.
+fn check_regions(state: &State, violations: &mut Vec<Violation>) {
+    let mut instances: BTreeSet<InstanceId> = BTreeSet::new();
+    for region in state.every_region() {
+        for id in region.instances.keys().filter(|id| !instances.insert(**id)) {
+            violations.push(format!("{id} is in two regions"));
+        }
+    }
+    for (name, region) in &state.regions {
+        let is_own = region.region.as_ref() == Some(name) && region.scope.region == name.as_str();
+        let is_plain = region.keys.is_empty() && region.regions.is_empty() && region.cluster_id.is_empty();
+        if !is_own || !is_plain || region.is_vacant() || region.revision > state.revision {
+            violations.push(format!("region {name} is not what a region is"));
+        }
+    }
 }
 
 fn check_index(state: &State, violations: &mut Vec<Violation>) {
@@ -85,7 +105,12 @@ fn check_task(state: &State, task: &Task, violations: &mut Vec<Violation>) {
     if !task.is_stopped() && state.task_definition(&task.definition).is_none() {
         violations.push(format!("{id} runs {}, which is gone", task.definition));
     }
-    if !task.is_stopped() && state.instance(task.instance).is_none() {
+    if task.is_queued() {
+        if task.scheduling.queue.is_none() || !task.held.is_nothing() {
+            violations
+                .push(format!("{id} waits for a place that nobody asked for, or holds {:?}", task.held));
+        }
+    } else if !task.is_stopped() && state.instance(task.instance).is_none() {
         violations.push(format!("{id} runs on {}, which is gone", task.instance));
     }
 }

@@ -4,7 +4,10 @@
 use super::State;
 
 /// Version of the layout. Raised only when an older reader would misread, not when a member is added.
-const LAYOUT_VERSION: u8 = 1;
+const LAYOUT_VERSION: u8 = 2;
+
+/// A state of one region. Builds that know of no others read it too, and would leave those out without a word.
+const ONE_REGION: u8 = 1;
 
 /// The bytes are not a snapshot that this build can read.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +31,8 @@ pub enum DecodeError {
 impl State {
     /// The whole state as bytes. The same state gives the same bytes.
     pub fn encode_snapshot(&self) -> Vec<u8> {
-        let mut bytes = vec![LAYOUT_VERSION];
+        let version = if self.regions.is_empty() { ONE_REGION } else { LAYOUT_VERSION };
+        let mut bytes = vec![version];
         let mut serializer = rmp_serde::Serializer::new(&mut bytes).with_struct_map();
         serde::Serialize::serialize(self, &mut serializer).expect("writing into memory cannot fail");
         bytes
@@ -37,7 +41,7 @@ impl State {
     /// The state that [`Self::encode_snapshot`] wrote.
     pub fn decode_snapshot(bytes: &[u8]) -> Result<Self, DecodeError> {
         let (version, body) = bytes.split_first().ok_or(DecodeError::Empty)?;
-        if *version != LAYOUT_VERSION {
+        if ![ONE_REGION, LAYOUT_VERSION].contains(version) {
             return Err(DecodeError::Version { found: *version });
         }
         let mut state: Self = rmp_serde::from_slice(body).map_err(DecodeError::Malformed)?;

@@ -33,9 +33,9 @@ pub fn delete(
     view: &State,
     admission: &Admission,
 ) -> Accepted<Shown> {
-    let (setting, rules) = known(request.name)?;
+    let (setting, _) = known(request.name)?;
     let principal = principal(request.principal_arn.as_deref(), view, admission)?;
-    let value = view.account_setting(None, setting.aws_name()).unwrap_or(rules.default);
+    let value = of_account(setting, view).unwrap_or_default();
     let shown = shown(setting, value, Some(&principal), view);
     let name = setting.aws_name().to_owned();
     Ok((shown, Command::PutAccountSetting(AccountSetting { principal: Some(principal), name, value: None })))
@@ -58,16 +58,25 @@ pub fn list(request: &pb::ListAccountSettingsRequest, view: &State, admission: &
     let settings = pb::SettingName::ALL.iter().filter(|setting| only.is_none_or(|only| only == **setting));
     let of = |setting: &pb::SettingName| {
         let own = view.account_setting(Some(&principal), setting.aws_name());
-        let found = own.or_else(|| {
-            let account = view.account_setting(None, setting.aws_name());
-            account.or_else(|| rules(*setting).map(|rules| rules.default)).filter(|_| effective)
-        });
+        let found = own.or_else(|| of_account(*setting, view).filter(|_| effective));
         found
             .filter(|found| value.is_none_or(|wanted| wanted == *found))
             .map(|found| shown(*setting, found, Some(&principal), view))
     };
     let key = |shown: &Shown| shown.name().aws_name().to_owned();
     Ok(bounds.cut(settings.filter_map(of).collect::<Vec<_>>(), Order::Ascending, key))
+}
+
+/// What counts for a principal; nothing for a setting that there is not.
+pub(super) fn in_force<'a>(setting: pb::SettingName, principal: &str, view: &'a State) -> Option<&'a str> {
+    let own = view.account_setting(Some(principal), setting.aws_name());
+    own.or_else(|| of_account(setting, view))
+}
+
+/// What counts for everybody who has no setting of their own.
+fn of_account(setting: pb::SettingName, view: &State) -> Option<&str> {
+    let account = view.account_setting(None, setting.aws_name());
+    account.or_else(|| rules(setting).map(|rules| rules.default))
 }
 
 fn set(name: Option<i32>, value: &str, principal: Option<String>, view: &State) -> Accepted<Shown> {

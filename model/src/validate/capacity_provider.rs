@@ -57,6 +57,7 @@ pub fn create(
         let text = format!("At most {CAPACITY_PROVIDERS} capacity providers are allowed. Delete one first.");
         return Err(ApiError::new(Exception::LimitExceeded, text));
     }
+    check_cluster(request.cluster.as_deref(), view)?;
     if request.managed_instances_provider.is_some() {
         return Err(unsupported("A capacity provider of managed instances"));
     }
@@ -81,6 +82,7 @@ pub fn create(
 
 /// UpdateCapacityProvider. What is not given stays.
 pub fn update(request: &pb::UpdateCapacityProviderRequest, view: &State) -> Accepted<String> {
+    check_cluster(request.cluster.as_deref(), view)?;
     let mut provider = own(request.name(), view)?.clone();
     if request.managed_instances_provider.is_some() {
         return Err(unsupported("A capacity provider of managed instances"));
@@ -108,6 +110,7 @@ pub fn update(request: &pb::UpdateCapacityProviderRequest, view: &State) -> Acce
 
 /// DeleteCapacityProvider. The answer shows it as it was.
 pub fn delete(request: &pb::DeleteCapacityProviderRequest, view: &State) -> Accepted<CapacityProvider> {
+    check_cluster(request.cluster.as_deref(), view)?;
     let given = request.capacity_provider();
     let provider = own(given, view)?;
     if let Some(cluster) = used_by(view, &provider.name) {
@@ -122,6 +125,7 @@ pub fn delete(request: &pb::DeleteCapacityProviderRequest, view: &State) -> Acce
 
 /// DescribeCapacityProviders. None named means all.
 pub fn describe(request: &pb::DescribeCapacityProvidersRequest, view: &State) -> Result<Described, ApiError> {
+    check_cluster(request.cluster.as_deref(), view)?;
     name::members::<pb::CapacityProviderField>("include", &request.include)?;
     if request.max_results.is_some_and(|asked| !(1..=10).contains(&asked)) {
         let asked = request.max_results();
@@ -135,7 +139,7 @@ pub fn describe(request: &pb::DescribeCapacityProvidersRequest, view: &State) ->
     let mut failures = Vec::new();
     let mut found = Vec::new();
     for reference in named {
-        let name = short(reference)?;
+        let name = short(reference, view)?;
         if BUILT_IN.contains(&name) || view.capacity_provider(name).is_some() {
             found.push(name.to_owned());
         } else {
@@ -172,7 +176,7 @@ pub fn put_of_cluster(
 pub(super) fn providers(references: &[String], view: &State) -> Result<Vec<String>, ApiError> {
     let mut names: Vec<String> = Vec::new();
     for reference in references {
-        let name = short(reference)?;
+        let name = short(reference, view)?;
         if !BUILT_IN.contains(&name) && view.capacity_provider(name).is_none() {
             let text =
                 "The specified capacity provider was not found. Specify a valid name or ARN and try again.";
@@ -207,9 +211,17 @@ pub(super) fn check_default(cluster: &Cluster, launch_type: Option<i32>) -> Resu
     Ok(())
 }
 
+/// A cluster is named for managed instances alone; one that is named has to be there all the same.
+fn check_cluster(reference: Option<&str>, view: &State) -> Result<(), ApiError> {
+    match reference.filter(|text| !text.is_empty()) {
+        Some(reference) => name::active_cluster(Some(reference), view).map(drop),
+        None => Ok(()),
+    }
+}
+
 /// One that somebody made, by name or ARN.
 fn own<'a>(reference: &str, view: &'a State) -> Result<&'a CapacityProvider, ApiError> {
-    let name = short(reference)?;
+    let name = short(reference, view)?;
     if BUILT_IN.contains(&name) {
         let text = "The specified capacity provider is reserved and cannot be changed or deleted.";
         return Err(ApiError::invalid(text));
@@ -221,7 +233,8 @@ fn own<'a>(reference: &str, view: &'a State) -> Result<&'a CapacityProvider, Api
     })
 }
 
-fn short(reference: &str) -> Result<&str, ApiError> {
+fn short<'a>(reference: &'a str, view: &State) -> Result<&'a str, ApiError> {
+    name::check_region(reference, view)?;
     crate::arn::resource_part("capacity-provider", reference)
         .map_err(|_| ApiError::invalid(format!("Invalid capacity provider ARN: {reference}.")))
 }

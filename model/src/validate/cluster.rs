@@ -2,8 +2,8 @@
 
 use berth_proto::ecs::v1 as pb;
 
-use super::page::{self, Order};
-use super::{Accepted, Admission, Found, Listed, capacity_provider, name, tag, unsupported};
+use super::page;
+use super::{Accepted, Admission, Found, Listed, account_setting, capacity_provider, name, tag, unsupported};
 use crate::cluster::{Cluster, ClusterStatus, check_empty};
 use crate::command::Command;
 use crate::error::{ApiError, Exception};
@@ -29,7 +29,7 @@ pub fn create(
             &capacity_providers,
         )?,
         capacity_providers,
-        settings: settings(&request.settings)?,
+        settings: settings_of_new(&request.settings, view, admission)?,
         configuration: configuration(request.configuration.as_ref())?,
         service_connect_defaults: no_namespace(request.service_connect_defaults.as_ref())?,
         ..pb::Cluster::default()
@@ -89,8 +89,10 @@ pub fn describe<'a>(request: &pb::DescribeClustersRequest, view: &'a State) -> F
         return Err(ApiError::invalid(message));
     }
     let names = match request.clusters.as_slice() {
-        [] => vec![name::cluster(None)?],
-        given => given.iter().map(|reference| name::cluster(Some(reference))).collect::<Result<_, _>>()?,
+        [] => vec![name::cluster(None, view)?],
+        given => {
+            given.iter().map(|reference| name::cluster(Some(reference), view)).collect::<Result<_, _>>()?
+        }
     };
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for name in names {
@@ -105,8 +107,9 @@ pub fn describe<'a>(request: &pb::DescribeClustersRequest, view: &'a State) -> F
 /// ListClusters: the ACTIVE ones.
 pub fn list(request: &pb::ListClustersRequest, view: &State) -> Listed<ClusterName> {
     let bounds = page::parse(request.next_token.as_deref(), request.max_results, page::DEFAULT_RESULTS)?;
-    let active = view.clusters().filter(|cluster| cluster.status == ClusterStatus::Active);
-    Ok(bounds.cut(active.map(|cluster| cluster.name.clone()), Order::Ascending, ClusterName::to_string))
+    let clusters = view.clusters_after(bounds.after_name());
+    let active = clusters.filter(|cluster| cluster.status == ClusterStatus::Active);
+    Ok(bounds.take(active.map(|cluster| cluster.name.clone()), ClusterName::to_string))
 }
 
 /// The cluster of a call for which `default` does not stand in.
@@ -115,6 +118,21 @@ fn required<'a>(reference: Option<&str>, view: &'a State) -> Result<&'a Cluster,
         Some(reference) => name::active_cluster(Some(reference), view),
         None => Err(ApiError::invalid("Cluster can not be blank.")),
     }
+}
+
+/// A new cluster has every setting: those that are not given are as the account has them.
+fn settings_of_new(
+    given: &[pb::ClusterSetting],
+    view: &State,
+    admission: &Admission,
+) -> Result<Vec<pb::ClusterSetting>, ApiError> {
+    let insights = pb::SettingName::ContainerInsights;
+    let value = account_setting::in_force(insights, &admission.principal, view);
+    let default = pb::ClusterSetting {
+        name: Some(pb::ClusterSettingName::ContainerInsights.into()),
+        value: value.map(str::to_owned),
+    };
+    settings(&[vec![default], given.to_vec()].concat())
 }
 
 /// Settings as they are kept: each at most once, the last one given.
@@ -162,7 +180,7 @@ fn no_namespace(
     defaults: Option<&pb::ClusterServiceConnectDefaultsRequest>,
 ) -> Result<Option<pb::ClusterServiceConnectDefaults>, ApiError> {
     match defaults {
-        Some(defaults) if !defaults.namespace().is_empty() => Err(unsupported("Service Connect")),
+        Some(defaults) if !defaults.namespace().is_empty() => Err(unsupported("serviceConnectDefaults")),
         _ => Ok(None),
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use berth_proto::ecs::v1 as pb;
 
-use super::page::{self, Order};
+use super::page;
 use super::{Accepted, Found, Listed, check_names, name, placement};
 use crate::command::{Command, SetInstanceStatus};
 use crate::container_instance::{ContainerInstance, InstanceStatus};
@@ -52,7 +52,7 @@ pub fn update_state(
     };
     let (mut ids, mut failures) = (Vec::new(), Vec::new());
     for reference in &request.container_instances {
-        let id = name::instance(reference, cluster)?;
+        let id = name::instance(reference, cluster, view)?;
         match view.instance(id).filter(|instance| instance.cluster == *cluster) {
             Some(instance) if instance.status != InstanceStatus::Inactive => ids.push(id),
             Some(_) => failures.push(failure(view, cluster, id, "INACTIVE")),
@@ -69,7 +69,7 @@ pub fn deregister(request: &pb::DeregisterContainerInstanceRequest, view: &State
     let cluster = &name::active_cluster(request.cluster.as_deref(), view)?.name;
     let reference = request.container_instance.as_deref().filter(|text| !text.is_empty());
     let reference = reference.ok_or_else(|| ApiError::invalid("Container instance can not be blank."))?;
-    let id = name::instance(reference, cluster)?;
+    let id = name::instance(reference, cluster, view)?;
     if view.instance(id).is_none_or(|instance| instance.cluster != *cluster) {
         return Err(ApiError::invalid("The referenced container instance was not found."));
     }
@@ -86,7 +86,7 @@ pub fn describe<'a>(
     check_names("Container instances", &request.container_instances, NAMES_PER_DESCRIBE)?;
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for reference in &request.container_instances {
-        let id = name::instance(reference, cluster)?;
+        let id = name::instance(reference, cluster, view)?;
         match view.instance(id).filter(|instance| instance.cluster == *cluster) {
             Some(instance) => found.push(instance),
             None => failures.push(failure(view, cluster, id, "MISSING")),
@@ -109,8 +109,9 @@ pub fn list(request: &pb::ListContainerInstancesRequest, view: &State) -> Listed
     let fulfils = |instance: &&Arc<ContainerInstance>| {
         filter.as_ref().is_none_or(|filter| filter.holds(&Situation::of(view, instance)))
     };
-    let ids = view.instances_in(cluster).filter(matches).filter(fulfils).map(|instance| instance.id);
-    Ok(bounds.cut(ids, Order::Ascending, InstanceId::to_string))
+    let instances = view.instances_after(cluster, bounds.after()?);
+    let ids = instances.filter(matches).filter(fulfils).map(|instance| instance.id);
+    Ok(bounds.take(ids, InstanceId::to_string))
 }
 
 fn failure(view: &State, cluster: &ClusterName, id: InstanceId, reason: &str) -> pb::Failure {
@@ -121,7 +122,7 @@ fn failure(view: &State, cluster: &ClusterName, id: InstanceId, reason: &str) ->
 pub fn no_update(request: &pb::UpdateContainerAgentRequest, view: &State) -> ApiError {
     let find = || {
         let cluster = &name::active_cluster(request.cluster.as_deref(), view)?.name;
-        let id = name::instance(request.container_instance(), cluster)?;
+        let id = name::instance(request.container_instance(), cluster, view)?;
         Ok(view.instance(id).filter(|instance| instance.cluster == *cluster))
     };
     match find() {

@@ -22,7 +22,7 @@ pub fn check(request: &pb::ExecuteCommandRequest, view: &State) -> Result<(TaskI
     if !request.interactive() {
         return Err(ApiError::invalid("Interactive is the only mode supported currently."));
     }
-    let id = name::task(request.task(), cluster)?;
+    let id = name::task(request.task(), cluster, view)?;
     let task = view.task(id).filter(|task| task.cluster == *cluster && !task.is_stopped());
     let task = task.ok_or_else(|| ApiError::invalid("The referenced task was not found."))?;
     let names = view.task_definition(&task.definition);

@@ -27,7 +27,7 @@ impl Launch<'_> {
         let launch_type = member("launchType", self.launch_type)?.unwrap_or(pb::LaunchType::Ec2);
         check_compatible(launch_type, definition)?;
         if launch_type != pb::LaunchType::Ec2 {
-            return Err(unsupported(&format!("The launch type {}", launch_type.aws_name())));
+            return Err(unsupported(&format!("The launchType {}", launch_type.aws_name())));
         }
         if self.platform_version.is_some_and(|version| !version.is_empty()) {
             let message = "The platform version must be null when specifying an EC2 launch type.";
@@ -36,6 +36,15 @@ impl Launch<'_> {
         check_network(self.network, definition.definition.network_mode())?;
         check_runnable(&definition.definition)
     }
+}
+
+/// A network as ECS echoes it.
+pub(super) fn echo(network: Option<&pb::NetworkConfiguration>) -> Option<pb::NetworkConfiguration> {
+    let mut network = network.cloned();
+    if let Some(own) = network.as_mut().and_then(|network| network.awsvpc_configuration.as_mut()) {
+        own.assign_public_ip.get_or_insert_with(|| pb::AssignPublicIp::Disabled.into());
+    }
+    network
 }
 
 /// A definition that requires launch types is launched with those only, and with EC2 when it requires none.
@@ -108,6 +117,6 @@ fn check_runnable(definition: &pb::TaskDefinition) -> Result<(), ApiError> {
     let system = definition.runtime_platform.map(|platform| platform.operating_system_family());
     match system {
         None | Some(pb::OsFamily::Unspecified | pb::OsFamily::Linux) => Ok(()),
-        Some(system) => Err(unsupported(&format!("The operating system {}", system.aws_name()))),
+        Some(system) => Err(unsupported(&format!("The operatingSystemFamily {}", system.aws_name()))),
     }
 }

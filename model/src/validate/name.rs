@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use berth_proto::AwsName;
 
-use crate::arn::resource_part;
+use crate::arn::{region_of, resource_part};
 use crate::cluster::Cluster;
 use crate::error::{ApiError, Exception};
 use crate::id::{ClusterName, Family, InstanceId, ServiceKey, ServiceName, TaskDefinitionKey, TaskId};
@@ -24,8 +24,9 @@ pub fn is_name(text: &str) -> bool {
 }
 
 /// The cluster that a name or an ARN means; `default` when there is none.
-pub fn cluster(reference: Option<&str>) -> Result<ClusterName, ApiError> {
+pub fn cluster(reference: Option<&str>, view: &State) -> Result<ClusterName, ApiError> {
     let text = reference.filter(|text| !text.is_empty()).unwrap_or(DEFAULT_CLUSTER);
+    check_region(text, view)?;
     let wrong_kind = |_| ApiError::invalid(format!("Invalid cluster ARN: {text}."));
     let name = resource_part("cluster", text).map_err(wrong_kind)?;
     if is_name(name) { Ok(ClusterName::new(name)) } else { Err(bad_name("cluster name", name)) }
@@ -39,12 +40,13 @@ pub fn new_cluster(name: Option<&str>) -> Result<ClusterName, ApiError> {
 
 /// The ACTIVE cluster that a request is about.
 pub fn active_cluster<'a>(reference: Option<&str>, view: &'a State) -> Result<&'a Cluster, ApiError> {
-    let name = cluster(reference)?;
+    let name = cluster(reference, view)?;
     view.active_cluster(&name).ok_or_else(ApiError::cluster_not_found)
 }
 
 /// The service that a name or an ARN, short or long, means in a cluster.
-pub fn service(reference: &str, cluster: &ClusterName) -> Result<ServiceKey, ApiError> {
+pub fn service(reference: &str, cluster: &ClusterName, view: &State) -> Result<ServiceKey, ApiError> {
+    check_region(reference, view)?;
     let name = in_cluster("service", reference, cluster)?;
     if !is_name(name) {
         return Err(bad_name("service name", name));
@@ -53,14 +55,16 @@ pub fn service(reference: &str, cluster: &ClusterName) -> Result<ServiceKey, Api
 }
 
 /// The task that an id or an ARN, short or long, means in a cluster.
-pub fn task(reference: &str, cluster: &ClusterName) -> Result<TaskId, ApiError> {
+pub fn task(reference: &str, cluster: &ClusterName, view: &State) -> Result<TaskId, ApiError> {
+    check_region(reference, view)?;
     let id = in_cluster("task", reference, cluster)?;
     check_id_length("taskId", id)?;
     hexadecimal(id).parse().map_err(|_| ApiError::invalid(format!("Invalid task identifier: {id}.")))
 }
 
 /// The container instance that an id or an ARN, short or long, means in a cluster.
-pub fn instance(reference: &str, cluster: &ClusterName) -> Result<InstanceId, ApiError> {
+pub fn instance(reference: &str, cluster: &ClusterName, view: &State) -> Result<InstanceId, ApiError> {
+    check_region(reference, view)?;
     let id = in_cluster("container-instance", reference, cluster)?;
     check_id_length("containerInstanceId", id)?;
     let malformed = |_| ApiError::invalid(format!("Invalid container instance identifier: {id}."));
@@ -77,7 +81,8 @@ pub enum DefinitionReference {
 }
 
 /// Reads `family`, `family:revision` or an ARN; says nothing about whether there is such a thing.
-pub fn definition_reference(reference: &str) -> Result<DefinitionReference, ApiError> {
+pub fn definition_reference(reference: &str, view: &State) -> Result<DefinitionReference, ApiError> {
+    check_region(reference, view)?;
     let malformed = || {
         ApiError::client(format!(
             "Invalid task definition: {reference:?} is not a family, family:revision or ARN."
@@ -106,7 +111,7 @@ pub fn task_definition<'a>(
     reference: &str,
     view: &'a State,
 ) -> Result<Option<&'a Arc<TaskDefinition>>, ApiError> {
-    Ok(match definition_reference(reference)? {
+    Ok(match definition_reference(reference, view)? {
         DefinitionReference::Exactly(key) => view.task_definition(&key),
         DefinitionReference::Latest(family) => {
             view.family(&family).rev().find(|definition| definition.status == TaskDefinitionStatus::Active)
@@ -145,6 +150,14 @@ pub fn members<E: TryFrom<i32> + AwsName>(member: &str, numbers: &[i32]) -> Resu
 /// A member of an enum that may be absent; a number that the schema does not know is refused.
 pub fn member<E: TryFrom<i32> + AwsName>(member: &str, number: Option<i32>) -> Result<Option<E>, ApiError> {
     Ok(members(member, number.as_slice())?.pop())
+}
+
+/// Refuses the ARN of something in another region: what has its name here is something else.
+pub fn check_region(reference: &str, view: &State) -> Result<(), ApiError> {
+    match region_of(reference) {
+        Some(region) if region != view.scope().region => Err(ApiError::invalid("Invalid Region in ARN")),
+        _ => Ok(()),
+    }
 }
 
 /// The last part of a reference, if its ARN, when it has a cluster in it, has this one. A short name stays as it is.

@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 use std::fmt::Write as _;
+use std::str::FromStr;
 
 use crate::error::ApiError;
 
@@ -51,16 +52,43 @@ pub fn parse(next_token: Option<&str>, max_results: Option<i32>, default: usize)
     };
     let after = match next_token.filter(|token| !token.is_empty()) {
         None => None,
-        Some(token) => Some(key_of(token).ok_or_else(|| {
-            ApiError::invalid("Invalid token. Use the nextToken of the page before, unchanged.")
-        })?),
+        Some(token) => Some(key_of(token).ok_or_else(invalid_token)?),
     };
     Ok(Bounds { after, limit })
+}
+
+/// The page of a list of what there is none of.
+pub(super) fn none<T>(next_token: Option<&str>, max_results: Option<i32>) -> Result<Page<T>, ApiError> {
+    parse(next_token, max_results, DEFAULT_RESULTS).map(|_| Page { items: Vec::new(), next_token: None })
+}
+
+fn invalid_token() -> ApiError {
+    ApiError::invalid("Invalid token. Use the nextToken of the page before, unchanged.")
 }
 
 // === impl Bounds ===
 
 impl Bounds {
+    /// The key of the last entry of the page before.
+    pub fn after<K: FromStr>(&self) -> Result<Option<K>, ApiError> {
+        self.after.as_deref().map(|key| key.parse().map_err(|_| invalid_token())).transpose()
+    }
+
+    /// The same, of entries whose keys are names.
+    pub fn after_name<K: for<'a> From<&'a str>>(&self) -> Option<K> {
+        self.after.as_deref().map(K::from)
+    }
+
+    /// Takes the page from entries that are those after [`Self::after`], in the order of their keys. No more of them are
+    /// looked at than the page has, and one.
+    pub fn take<T>(self, items: impl IntoIterator<Item = T>, key: impl Fn(&T) -> String) -> Page<T> {
+        let mut left = items.into_iter();
+        let items: Vec<T> = left.by_ref().take(self.limit).collect();
+        let more = left.next().is_some();
+        let next_token = items.last().filter(|_| more).map(|last| token_of(&key(last)));
+        Page { items, next_token }
+    }
+
     /// Cuts the page out of a whole list. `key` must differ between entries; the list is sorted by it.
     pub fn cut<T>(
         self,
@@ -135,6 +163,29 @@ mod tests {
         let next = parse(first.next_token.as_deref(), None, 100).expect("valid");
         let page = next.cut(["a", "c", "d"], Order::Ascending, |word| (*word).to_owned());
         assert_eq!(page, Page { items: vec!["c", "d"], next_token: None });
+    }
+
+    #[test]
+    fn a_page_that_is_taken_looks_at_one_entry_more_than_it_has() {
+        let words = ["a", "b", "c", "d", "e"];
+        let looked_at = std::cell::Cell::new(0);
+        let after = |last: Option<String>| {
+            let left = words.iter().filter(move |word| last.as_deref().is_none_or(|last| **word > last));
+            left.inspect(|_| looked_at.set(looked_at.get() + 1)).map(ToString::to_string)
+        };
+        let (mut token, mut pages) = (None::<String>, Vec::new());
+        loop {
+            let bounds = parse(token.as_deref(), Some(2), 100).expect("valid");
+            let page = bounds.clone().take(after(bounds.after().expect("a word")), String::clone);
+            pages.push((page.items.concat(), looked_at.take()));
+            token = page.next_token;
+            if token.is_none() {
+                break;
+            }
+        }
+        assert_eq!(pages, [("ab".to_owned(), 3), ("cd".to_owned(), 3), ("e".to_owned(), 1)]);
+        let foreign = parse(Some("7a"), None, 100).expect("it is a token").after::<crate::id::TaskId>();
+        assert_eq!(foreign.expect_err("of another list").exception.name(), "InvalidParameterException");
     }
 
     #[test]

@@ -76,7 +76,7 @@ pub fn rebalance(
     if request.service.is_empty() {
         return Ok((cluster, None));
     }
-    let key = name::service(&request.service, &cluster)?;
+    let key = name::service(&request.service, &cluster, view)?;
     view.service(&key).ok_or_else(ApiError::service_not_found)?;
     Ok((cluster, Some(key)))
 }
@@ -92,7 +92,7 @@ fn find(
 ) -> Result<(Vec<InstanceId>, Vec<pb::Failure>), ApiError> {
     let (mut ids, mut failures) = (Vec::new(), Vec::new());
     for reference in references {
-        let id = name::instance(reference, cluster)?;
+        let id = name::instance(reference, cluster, view)?;
         let known = view.instance(id).filter(|instance| instance.cluster == *cluster);
         let fails = |reason: &str| super::failure(view.scope().container_instance(cluster, id), reason, None);
         match known.map(|instance| instance.status) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use berth_proto::ecs::v1 as pb;
 
-use super::page::{self, Order};
+use super::page;
 use super::{Accepted, Found, Listed, check_names, name};
 use crate::command::Command;
 use crate::error::{ApiError, Exception};
@@ -50,7 +50,7 @@ pub fn describe<'a>(request: &pb::DescribeServicesRequest, view: &'a State) -> F
     check_names("Services", &request.services, SERVICES_PER_DESCRIBE)?;
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for reference in &request.services {
-        let key = name::service(reference, cluster)?;
+        let key = name::service(reference, cluster, view)?;
         match view.service(&key) {
             Some(service) => found.push(service),
             None => failures.push(super::failure(view.scope().service(&key), "MISSING", None)),
@@ -76,8 +76,9 @@ pub fn list(request: &pb::ListServicesRequest, view: &State) -> Listed<ServiceKe
             && scheduling.is_none_or(|wanted| service.spec.scheduling_strategy() == wanted)
             && management.is_none_or(|wanted| wanted == pb::ResourceManagementType::Customer)
     };
-    let keys = view.services_in(cluster).filter(matches).map(|service| service.key.clone());
-    Ok(bounds.cut(keys, Order::Ascending, |key| key.name.to_string()))
+    let services = view.services_after(cluster, bounds.after_name());
+    let keys = services.filter(matches).map(|service| service.key.clone());
+    Ok(bounds.take(keys, |key| key.name.to_string()))
 }
 
 /// The service that a call is about, whatever its status.
@@ -89,7 +90,7 @@ fn find<'a>(
     let cluster = &name::active_cluster(cluster, view)?.name;
     let reference = service.filter(|text| !text.is_empty());
     let reference = reference.ok_or_else(|| ApiError::invalid("Service can not be blank."))?;
-    view.service(&name::service(reference, cluster)?).ok_or_else(ApiError::service_not_found)
+    view.service(&name::service(reference, cluster, view)?).ok_or_else(ApiError::service_not_found)
 }
 
 /// ListServicesByNamespace: no namespace can be made yet, so whichever is named is not there.

@@ -66,7 +66,7 @@ pub fn describe<'a>(
     check_names("serviceDeploymentArns", &request.service_deployment_arns, ARNS_PER_DESCRIBE)?;
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for arn in &request.service_deployment_arns {
-        let (key, id) = deployment_arn(arn)?;
+        let (key, id) = deployment_arn(arn, view)?;
         let service = view.service(&key).map(|service| &**service);
         match service.and_then(|service| Some(Part { service, part: service.records.get(id)? })) {
             Some(part) => found.push(part),
@@ -84,7 +84,7 @@ pub fn describe_revisions<'a>(
     check_names("serviceRevisionArns", &request.service_revision_arns, ARNS_PER_DESCRIBE)?;
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for arn in &request.service_revision_arns {
-        let (key, id) = revision_arn(arn)?;
+        let (key, id) = revision_arn(arn, view)?;
         let service = view.service(&key).map(|service| &**service);
         match service.and_then(|service| Some(Part { service, part: &**service.records.revisions.get(&id)? }))
         {
@@ -100,7 +100,7 @@ pub fn stop(
     request: &pb::StopServiceDeploymentRequest,
     view: &State,
 ) -> Accepted<(ServiceKey, ServiceDeploymentId)> {
-    let (key, id) = deployment_arn(request.service_deployment_arn())?;
+    let (key, id) = deployment_arn(request.service_deployment_arn(), view)?;
     let (service, deployment) = known(&key, id, view)?;
     let kind = match member::<pb::StopServiceDeploymentStopType>("stopType", request.stop_type)? {
         Some(pb::StopServiceDeploymentStopType::Abort) => StopKind::Abort,
@@ -127,7 +127,7 @@ pub fn go_on(
     request: &pb::ContinueServiceDeploymentRequest,
     view: &State,
 ) -> Accepted<(ServiceKey, ServiceDeploymentId)> {
-    let (key, id) = deployment_arn(request.service_deployment_arn())?;
+    let (key, id) = deployment_arn(request.service_deployment_arn(), view)?;
     let (_, deployment) = known(&key, id, view)?;
     let text = request.hook_id();
     let hook: HookId =
@@ -170,7 +170,7 @@ pub fn roll_back(
             .and_then(|current| service.records.predecessor(current))
             .ok_or_else(|| ApiError::client("There is no earlier service revision to roll back to."))?,
         Some(text) => {
-            let id = revision_number(text, &service.key)?;
+            let id = revision_number(text, &service.key, view)?;
             service.records.revisions.get(&id).map(|revision| &**revision).ok_or_else(|| {
                 let name = &service.key.name;
                 ApiError::invalid(format!("The service {name} has no service revision {}.", id.number()))
@@ -218,7 +218,7 @@ fn find<'a>(cluster: Option<&str>, service: Option<&str>, view: &'a State) -> Re
     let cluster = &name::active_cluster(cluster, view)?.name;
     let reference = service.filter(|text| !text.is_empty());
     let reference = reference.ok_or_else(|| ApiError::invalid("Service can not be blank."))?;
-    let found = view.service(&name::service(reference, cluster)?);
+    let found = view.service(&name::service(reference, cluster, view)?);
     found.map(|service| &**service).ok_or_else(ApiError::service_not_found)
 }
 
@@ -235,11 +235,12 @@ fn known<'a>(
 }
 
 /// The service and the last part of the ARN of one of its parts.
-fn parts<'a>(kind: &str, arn: &'a str) -> Result<(ServiceKey, &'a str), ApiError> {
+fn parts<'a>(kind: &str, arn: &'a str, view: &State) -> Result<(ServiceKey, &'a str), ApiError> {
     let malformed = || ApiError::invalid(format!("Invalid identifier: {arn:?} is not the ARN of a {kind}."));
     if !arn.starts_with("arn:") {
         return Err(malformed());
     }
+    name::check_region(arn, view)?;
     let part = resource_part(kind, arn).map_err(|_| malformed())?;
     match part.split('/').collect::<Vec<_>>().as_slice() {
         [cluster, service, id] => {
@@ -250,23 +251,23 @@ fn parts<'a>(kind: &str, arn: &'a str) -> Result<(ServiceKey, &'a str), ApiError
     }
 }
 
-fn deployment_arn(arn: &str) -> Result<(ServiceKey, ServiceDeploymentId), ApiError> {
-    let (key, id) = parts("service-deployment", arn)?;
+fn deployment_arn(arn: &str, view: &State) -> Result<(ServiceKey, ServiceDeploymentId), ApiError> {
+    let (key, id) = parts("service-deployment", arn, view)?;
     let id =
         id.parse().map_err(|_| ApiError::invalid(format!("Invalid service deployment identifier: {id}.")))?;
     Ok((key, id))
 }
 
-fn revision_arn(arn: &str) -> Result<(ServiceKey, DeploymentId), ApiError> {
-    let (key, id) = parts("service-revision", arn)?;
+fn revision_arn(arn: &str, view: &State) -> Result<(ServiceKey, DeploymentId), ApiError> {
+    let (key, id) = parts("service-revision", arn, view)?;
     Ok((key, number(id)?))
 }
 
-fn revision_number(text: &str, key: &ServiceKey) -> Result<DeploymentId, ApiError> {
+fn revision_number(text: &str, key: &ServiceKey, view: &State) -> Result<DeploymentId, ApiError> {
     if !text.starts_with("arn:") {
         return number(text.strip_prefix("ecs-svc/").unwrap_or(text));
     }
-    let (of, id) = revision_arn(text)?;
+    let (of, id) = revision_arn(text, view)?;
     if of == *key {
         return Ok(id);
     }

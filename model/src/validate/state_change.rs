@@ -20,7 +20,7 @@ pub fn discover(request: &pb::DiscoverPollEndpointRequest, view: &State) -> Resu
     let Some(reference) = request.container_instance.as_deref().filter(|text| !text.is_empty()) else {
         return Ok(());
     };
-    let id = name::instance(reference, cluster)?;
+    let id = name::instance(reference, cluster, view)?;
     match view.instance(id).filter(|instance| instance.cluster == *cluster) {
         Some(_) => Ok(()),
         None => Err(ApiError::client("The referenced container instance was not found.")),
@@ -62,7 +62,7 @@ pub fn attachments(request: &pb::SubmitAttachmentStateChangesRequest, view: &Sta
 }
 
 fn known<'a>(reference: &str, cluster: &ClusterName, view: &'a State) -> Result<&'a Task, ApiError> {
-    let id = name::task(reference, cluster)?;
+    let id = name::task(reference, cluster, view)?;
     let task = view.task(id).filter(|task| task.cluster == *cluster);
     task.map(|task| &**task).ok_or_else(|| ApiError::client("The referenced task was not found."))
 }

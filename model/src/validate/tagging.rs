@@ -62,6 +62,7 @@ fn resource(arn: &str, view: &State) -> Result<Taggable, ApiError> {
     if arn.is_empty() {
         return Err(ApiError::invalid("resourceArn can not be blank."));
     }
+    name::check_region(arn, view)?;
     let resource = arn.strip_prefix("arn:").and_then(|rest| rest.splitn(5, ':').nth(4));
     let (kind, path) =
         resource.and_then(|resource| resource.split_once('/')).ok_or_else(|| malformed(arn))?;
@@ -72,16 +73,16 @@ fn resource(arn: &str, view: &State) -> Result<Taggable, ApiError> {
             Some(Taggable::Cluster(name))
         }
         "service" => {
-            let key = name::service(arn, &cluster(in_cluster()?, view)?)?;
+            let key = name::service(arn, &cluster(in_cluster()?, view)?, view)?;
             view.service(&key).is_some().then_some(Taggable::Service(key))
         }
         "task" => {
-            let id = name::task(arn, &cluster(in_cluster()?, view)?)?;
+            let id = name::task(arn, &cluster(in_cluster()?, view)?, view)?;
             // Stopped tasks lose their tags.
             view.task(id).filter(|task| !task.is_stopped()).map(|_| Taggable::Task(id))
         }
         "container-instance" => {
-            let id = name::instance(arn, &cluster(in_cluster()?, view)?)?;
+            let id = name::instance(arn, &cluster(in_cluster()?, view)?, view)?;
             view.instance(id).map(|_| Taggable::Instance(id))
         }
         "task-definition" => definition(arn, view)?.map(Taggable::TaskDefinition),
@@ -102,7 +103,7 @@ fn cluster(name: &str, view: &State) -> Result<ClusterName, ApiError> {
 
 /// Only a revision has tags, a family has none.
 fn definition(arn: &str, view: &State) -> Result<Option<TaskDefinitionKey>, ApiError> {
-    match name::definition_reference(arn)? {
+    match name::definition_reference(arn, view)? {
         name::DefinitionReference::Latest(_) => Err(malformed(arn)),
         name::DefinitionReference::Exactly(key) => Ok(view.task_definition(&key).map(|_| key)),
     }

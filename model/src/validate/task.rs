@@ -4,20 +4,21 @@ use std::sync::Arc;
 
 use berth_proto::ecs::v1 as pb;
 
-use super::page::{self, Order};
+use super::page;
 use super::{Accepted, Found, Listed, check_names, name, unsupported};
 use crate::command::{Command, RefusedTask, StopTasks};
 use crate::error::ApiError;
 use crate::fit::Refusal;
 use crate::id::{ClusterName, TaskId};
 use crate::limits::NAMES_PER_DESCRIBE;
-use crate::state::State;
+use crate::state::{State, TaskSet};
 use crate::task::{DesiredStatus, StopCode, Task};
 
 pub(super) use start::with_placement;
 pub use start::{Start, run, start};
 
 mod overrides;
+mod queue;
 mod start;
 mod template;
 mod token;
@@ -35,7 +36,7 @@ pub fn refusal(cluster: &ClusterName, refused: &RefusedTask, view: &State) -> Ve
 /// StopTask. Stopping what should stop already is admitted and changes nothing.
 pub fn stop(request: &pb::StopTaskRequest, view: &State) -> Accepted<TaskId> {
     let cluster = &name::active_cluster(request.cluster.as_deref(), view)?.name;
-    let id = name::task(request.task(), cluster)?;
+    let id = name::task(request.task(), cluster, view)?;
     if view.task(id).is_none_or(|task| task.cluster != *cluster) {
         return Err(ApiError::invalid("The referenced task was not found."));
     }
@@ -59,7 +60,7 @@ pub fn describe<'a>(request: &pb::DescribeTasksRequest, view: &'a State) -> Foun
     check_names("Tasks", &request.tasks, NAMES_PER_DESCRIBE)?;
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for reference in &request.tasks {
-        let id = name::task(reference, cluster)?;
+        let id = name::task(reference, cluster, view)?;
         match view.task(id).filter(|task| task.cluster == *cluster) {
             Some(task) => found.push(task),
             None => failures.push(super::failure(view.scope().task(cluster, id), "MISSING", None)),
@@ -73,9 +74,9 @@ pub fn list(request: &pb::ListTasksRequest, view: &State) -> Listed<TaskId> {
     let cluster = &name::active_cluster(request.cluster.as_deref(), view)?.name;
     let bounds = page::parse(request.next_token.as_deref(), request.max_results, page::DEFAULT_RESULTS)?;
     let filter = Filter::parse(request, cluster, view)?;
-    let ids =
-        filter.candidates(cluster, view).into_iter().filter(|task| filter.admits(task)).map(|task| task.id);
-    Ok(bounds.cut(ids, Order::Ascending, TaskId::to_string))
+    let tasks = view.tasks_after(filter.smallest_set(cluster), bounds.after()?);
+    let ids = tasks.filter(|task| task.cluster == *cluster && filter.admits(task)).map(|task| task.id);
+    Ok(bounds.take(ids, TaskId::to_string))
 }
 
 /// What ListTasks filters by.
@@ -112,9 +113,9 @@ impl<'a> Filter<'a> {
         };
         let launch_type = name::member::<pb::LaunchType>("launchType", request.launch_type)?;
         let instance = given(request.container_instance.as_ref());
-        let instance = instance.map(|reference| name::instance(reference, cluster)).transpose()?;
+        let instance = instance.map(|reference| name::instance(reference, cluster, view)).transpose()?;
         let service = given(request.service_name.as_ref());
-        let service = service.map(|reference| name::service(reference, cluster)).transpose()?;
+        let service = service.map(|reference| name::service(reference, cluster, view)).transpose()?;
         if service.as_ref().is_some_and(|key| view.service(key).is_none()) {
             return Err(ApiError::service_not_found());
         }
@@ -135,13 +136,11 @@ impl<'a> Filter<'a> {
     }
 
     /// The smallest set that an index has and that all matches are in.
-    fn candidates(&self, cluster: &'a ClusterName, view: &'a State) -> Vec<&'a Arc<Task>> {
+    fn smallest_set<'b>(&'b self, cluster: &'b ClusterName) -> TaskSet<'b> {
         match (&self.service, self.instance) {
-            (Some(service), _) => view.tasks_of(service).collect(),
-            (None, Some(instance)) => {
-                view.tasks_on(instance).filter(|task| task.cluster == *cluster).collect()
-            }
-            (None, None) => view.tasks_in(cluster).collect(),
+            (Some(service), _) => TaskSet::Service(service),
+            (None, Some(instance)) => TaskSet::Instance(instance),
+            (None, None) => TaskSet::Cluster(cluster),
         }
     }
 

@@ -69,7 +69,8 @@ pub fn deregister(
     request: &pb::DeregisterTaskDefinitionRequest,
     view: &State,
 ) -> Accepted<TaskDefinitionKey> {
-    let DefinitionReference::Exactly(key) = name::definition_reference(request.task_definition())? else {
+    let DefinitionReference::Exactly(key) = name::definition_reference(request.task_definition(), view)?
+    else {
         return Err(ApiError::client("Revision is missing."));
     };
     match view.task_definition(&key).map(|definition| definition.status) {
@@ -104,7 +105,7 @@ pub fn delete(request: &pb::DeleteTaskDefinitionsRequest, view: &State) -> Resul
     }
     let (mut keys, mut failures) = (Vec::new(), Vec::new());
     for reference in references {
-        let DefinitionReference::Exactly(key) = name::definition_reference(reference)? else {
+        let DefinitionReference::Exactly(key) = name::definition_reference(reference, view)? else {
             return Err(ApiError::invalid(format!("Revision is missing: {reference}.")));
         };
         let arn = view.scope().task_definition(&key);
@@ -146,12 +147,25 @@ pub fn list(request: &pb::ListTaskDefinitionsRequest, view: &State) -> Listed<Ta
     };
     let bounds = page::parse(request.next_token.as_deref(), request.max_results, page::DEFAULT_RESULTS)?;
     let family = request.family_prefix.as_deref().filter(|family| !family.is_empty()).map(Family::new);
-    let matches = |definition: &&Arc<TaskDefinition>| {
-        definition.status == status && family.as_ref().is_none_or(|family| definition.key.family == *family)
+    let matches = |definition: &&Arc<TaskDefinition>| definition.status == status;
+    let keys = |definition: &Arc<TaskDefinition>| definition.key.clone();
+    // Of one family only its revisions are looked at: they begin with 1.
+    let edge = |revision| family.clone().map(|family| TaskDefinitionKey { family, revision });
+    let within = |definition: &&Arc<TaskDefinition>| {
+        family.as_ref().is_none_or(|family| definition.key.family == *family)
     };
-    let keys = view.task_definitions().filter(matches).map(|definition| definition.key.clone());
-    // Revisions sort as numbers: they are padded. NUL sorts before whatever a family may have in it.
-    Ok(bounds.cut(keys, order, |key| format!("{}\0{:010}", key.family, key.revision)))
+    let last: Option<TaskDefinitionKey> = bounds.after()?;
+    Ok(match order {
+        Order::Ascending => {
+            let definitions = view.task_definitions_after(last.or_else(|| edge(0))).take_while(within);
+            bounds.take(definitions.filter(matches).map(keys), ToString::to_string)
+        }
+        Order::Descending => {
+            let definitions =
+                view.task_definitions_before(last.or_else(|| edge(u32::MAX))).take_while(within);
+            bounds.take(definitions.filter(matches).map(keys), ToString::to_string)
+        }
+    })
 }
 
 /// ListTaskDefinitionFamilies.
@@ -159,27 +173,19 @@ pub fn list_families(request: &pb::ListTaskDefinitionFamiliesRequest, view: &Sta
     let status = name::member("status", request.status)?.unwrap_or(pb::TaskDefinitionFamilyStatus::All);
     let bounds = page::parse(request.next_token.as_deref(), request.max_results, page::DEFAULT_RESULTS)?;
     let prefix = request.family_prefix();
-    // Revisions of a family are neighbours, so one look back is enough to see each family once.
-    let mut families: Vec<(Family, bool)> = Vec::new();
-    for definition in
-        view.task_definitions().filter(|definition| definition.key.family.as_str().starts_with(prefix))
-    {
-        if definition.status == TaskDefinitionStatus::DeleteInProgress {
-            continue;
-        }
-        let active = definition.status == TaskDefinitionStatus::Active;
-        match families.last_mut() {
-            Some((family, any)) if *family == definition.key.family => *any |= active,
-            _ => families.push((definition.key.family.clone(), active)),
-        }
-    }
-    let matches = |active: bool| match status {
-        pb::TaskDefinitionFamilyStatus::Active => active,
-        pb::TaskDefinitionFamilyStatus::Inactive => !active,
-        pb::TaskDefinitionFamilyStatus::All | pb::TaskDefinitionFamilyStatus::Unspecified => true,
+    let matches = |family: &&Family| {
+        let statuses = || view.family(family).map(|definition| definition.status);
+        let active = statuses().any(|status| status == TaskDefinitionStatus::Active);
+        let any = active || statuses().any(|status| status == TaskDefinitionStatus::Inactive);
+        let wanted = match status {
+            pb::TaskDefinitionFamilyStatus::Active => active,
+            pb::TaskDefinitionFamilyStatus::Inactive => any && !active,
+            pb::TaskDefinitionFamilyStatus::All | pb::TaskDefinitionFamilyStatus::Unspecified => any,
+        };
+        wanted && family.as_str().starts_with(prefix)
     };
-    let families = families.into_iter().filter(|(_, active)| matches(*active)).map(|(family, _)| family);
-    Ok(bounds.cut(families, Order::Ascending, |family| family.to_string()))
+    let families = view.families_after(bounds.after_name()).filter(matches).cloned();
+    Ok(bounds.take(families, Family::to_string))
 }
 
 /// What of a request becomes part of the definition.

@@ -76,7 +76,7 @@ pub fn update(
 fn sort_out(cluster: ClusterName, references: &[String], view: &State) -> Result<Protected, ApiError> {
     let mut protected = Protected { tasks: Vec::new(), failures: Vec::new(), cluster };
     for reference in references {
-        let id = name::task(reference, &protected.cluster)?;
+        let id = name::task(reference, &protected.cluster, view)?;
         let reason = match view.task(id).filter(|task| task.cluster == protected.cluster) {
             None => MISSING,
             Some(task) if !can_be_protected(task) => NOT_VALID,

@@ -2,7 +2,7 @@
 
 use berth_proto::ecs::v1 as pb;
 
-use super::launch::Launch;
+use super::launch::{self, Launch};
 use super::name::{self, member, members};
 use super::{Accepted, Admission, failure, tag, unsupported};
 use crate::arn::resource_part;
@@ -112,7 +112,7 @@ fn find<'a>(cluster: Option<&str>, service: Option<&str>, view: &'a State) -> Re
         text.map(str::to_owned).ok_or_else(|| ApiError::invalid(format!("{what} can not be blank.")))
     };
     let cluster = &name::active_cluster(Some(&given(cluster, "Cluster")?), view)?.name;
-    let service = view.service(&name::service(&given(service, "Service")?, cluster)?);
+    let service = view.service(&name::service(&given(service, "Service")?, cluster, view)?);
     let service = service.ok_or_else(ApiError::service_not_found)?;
     if service.status != ServiceStatus::Active {
         return Err(ApiError::service_not_active());
@@ -145,8 +145,8 @@ fn parse(reference: &str) -> Result<DeploymentId, ApiError> {
 
 fn check_unsupported(request: &pb::CreateTaskSetRequest) -> Result<(), ApiError> {
     let asked = [
-        (!request.load_balancers.is_empty(), "A task set with load balancers"),
-        (!request.service_registries.is_empty(), "A task set with service registries"),
+        (!request.load_balancers.is_empty(), "A task set with loadBalancers"),
+        (!request.service_registries.is_empty(), "A task set with serviceRegistries"),
         (!request.capacity_provider_strategy.is_empty(), "A capacityProviderStrategy"),
     ];
     asked.into_iter().find(|(asked, _)| *asked).map_or(Ok(()), |(_, what)| Err(unsupported(what)))
@@ -162,7 +162,7 @@ fn build(
         external_id: request.external_id.clone(),
         started_by: None,
         launch_type: Some(pb::LaunchType::Ec2.into()),
-        network_configuration: request.network_configuration.clone(),
+        network_configuration: launch::echo(request.network_configuration.as_ref()),
         tags: tag::render(&tag::parse(&request.tags)?),
         ..pb::TaskSet::default()
     };

@@ -86,8 +86,13 @@ impl World {
     }
 
     fn define(&mut self, family: &str, fate: Fate) -> TaskDefinition {
+        self.define_larger(family, fate, 1)
+    }
+
+    /// A definition that is so many times as large as others.
+    pub(crate) fn define_larger(&mut self, family: &str, fate: Fate, scale: u32) -> TaskDefinition {
         let revision = self.state.last_revision(&family.into()) + 1;
-        let (cpu, memory) = (100 + self.dice.small(150), 100 + self.dice.small(150));
+        let (cpu, memory) = (scale * (100 + self.dice.small(150)), scale * (100 + self.dice.small(150)));
         let mut definition = definition(family, revision, cpu, memory);
         let container = &mut definition.facts.containers[0];
         container.health_check = fate == Fate::NeverHealthy || self.dice.percent(30);
@@ -178,7 +183,7 @@ impl World {
         PlacementRules { constraints, strategy }
     }
 
-    fn later(&mut self, least_s: u64, most_s: u64) -> Timestamp {
+    pub(crate) fn later(&mut self, least_s: u64, most_s: u64) -> Timestamp {
         let span = least_s * 1000 + self.dice.below((most_s - least_s) * 1000);
         self.now.plus(Duration::from_millis(span))
     }
@@ -210,6 +215,7 @@ impl World {
             21..=22 => self.stop_some_task(),
             23..=24 => self.run_tasks(),
             25 => self.change_settings(),
+            28..=30 => self.queue_tasks(),
             26 => self.interfere(),
             27 => {
                 self.deploy_anything();
@@ -369,6 +375,7 @@ impl World {
         let standalone: Vec<TaskId> =
             self.state.standalone_tasks(&CLUSTER.into()).map(|task| task.id).collect();
         self.stop_by_hand(standalone);
+        self.queue_patient_tasks();
         for key in self.active_services() {
             if key.name.as_str() == DAEMON {
                 self.deploy(key, Fate::Fine);

@@ -92,6 +92,18 @@ pub(crate) fn check_moves(state: &State, plan: &Plan) {
     }
 }
 
+/// Places only what waits, and only where tasks may go.
+pub(crate) fn check_queue(state: &State, plan: &Plan) {
+    let placings = plan.commands.iter().flat_map(|command| match command {
+        Command::PlaceTasks(place) => place.placings.as_slice(),
+        _ => &[],
+    });
+    for placing in placings {
+        assert!(state.task(placing.task).is_some_and(|task| task.is_queued()), "{placing:?}");
+        assert!(state.instance(placing.instance).is_some_and(|on| on.takes_tasks()), "{placing:?}");
+    }
+}
+
 fn started(plan: &Plan) -> impl Iterator<Item = &Task> {
     plan.commands.iter().flat_map(|command| match command {
         Command::StartTasks(start) => start.tasks.as_slice(),
@@ -146,6 +158,8 @@ pub(crate) fn check_recovered(world: &mut World) {
         assert_eq!(plan, Plan::default(), "{key} wants something");
     }
     let cluster = fixture::CLUSTER.into();
+    let waiting: Vec<&Task> = world.state.queued_in(&cluster).map(|task| &**task).collect();
+    assert!(waiting.is_empty(), "nothing is in the way of what still waits: {waiting:?}");
     let (now, ids) = (world.now, world.dice.ids());
     let moves = plan::rebalance::plan(&world.state, &cluster, now, &world.policy, ids);
     assert!(moves.is_quiet(), "something is still to move: {moves:?}");

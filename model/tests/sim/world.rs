@@ -51,6 +51,8 @@ pub(crate) struct World {
     /// A bug, to see whether it is found: what planners want to be woken for by the passing of time is forgotten.
     pub(crate) forgets_wakes: bool,
     rebalance_at: Timestamp,
+    /// When the queue wants to be looked at.
+    pub(crate) queue_at: Option<Timestamp>,
 }
 
 // === impl World ===
@@ -84,6 +86,7 @@ impl World {
             log: Vec::new(),
             forgets_wakes: false,
             rebalance_at: START,
+            queue_at: None,
         };
         world.begin();
         world
@@ -119,9 +122,10 @@ impl World {
                     let keys: Vec<ServiceKey> =
                         self.state.services().map(|service| service.key.clone()).collect();
                     keys.into_iter().for_each(|key| self.wake(key, self.now));
+                    self.wake_queue(self.now);
                 }
-                Change::Task { service: None, .. }
-                | Change::Instance { offers_more: false, .. }
+                Change::Task { service: None, .. } => self.wake_queue(self.now),
+                Change::Instance { offers_more: false, .. }
                 | Change::Cluster(_)
                 | Change::TaskDefinition(_)
                 | Change::Manifest(_)
@@ -142,6 +146,7 @@ impl World {
         self.live();
         self.plan_instances();
         self.plan_services();
+        self.plan_queue();
         if self.reap_at <= self.now {
             let plan = plan::reaper::plan(&self.state, self.now, &self.policy);
             plan.commands.into_iter().for_each(|command| self.must(command));

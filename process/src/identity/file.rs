@@ -87,13 +87,17 @@ pub(super) fn read<T: DeserializeOwned>(kind: &'static str, path: &Path) -> Resu
     serde_json::from_slice(&text).map_err(malformed)
 }
 
-/// Written beside, synced, renamed, and the rename synced: after a power cut the file is the old or the new one.
 pub(super) fn write<T: Serialize>(kind: &'static str, path: &Path, identity: &T) -> Result<(), Error> {
     let document = Document { version: VERSION, kind, identity };
     let mut text = serde_json::to_vec_pretty(&document).expect("strings and structs are JSON");
     text.push(b'\n');
-    let beside = path.with_extension("json.tmp");
-    write_synced(&beside, &text).map_err(failed("write", &beside))?;
+    replace(path, &text)
+}
+
+/// Written beside, synced, renamed, and the rename synced: after a power cut the file is the old or the new one.
+pub(super) fn replace(path: &Path, text: &[u8]) -> Result<(), Error> {
+    let beside = path.with_added_extension("tmp");
+    write_synced(&beside, text).map_err(failed("write", &beside))?;
     fs::rename(&beside, path).map_err(failed("replace", path))?;
     let directory = parent(path);
     File::open(directory).and_then(|opened| opened.sync_all()).map_err(failed("sync", directory))

@@ -37,7 +37,8 @@ fn each_holder_reads_its_own_file() {
     assert_eq!(ClusterIdentity::load(&home.join(CONTROLLER_FILE)).unwrap(), identity);
     assert_eq!(AgentIdentity::load(&home.join(AGENT_FILE)).unwrap(), identity.agent());
     assert_eq!(AdminIdentity::load(&home.join(ADMIN_FILE)).unwrap(), identity.admin());
-    for file in [CONTROLLER_FILE, AGENT_FILE, ADMIN_FILE] {
+    assert_eq!(fs::read_to_string(home.join(CA_FILE)).unwrap(), identity.authority.certificate_pem);
+    for file in [CONTROLLER_FILE, AGENT_FILE, ADMIN_FILE, CA_FILE] {
         assert_eq!(mode(&home.join(file)), 0o600);
     }
     assert_eq!(mode(&home), 0o700);
@@ -71,7 +72,7 @@ fn a_run_that_crashed_is_completed_by_the_next() {
     assert_eq!(AdminIdentity::load(&path(ADMIN_FILE)).unwrap(), identity.admin());
     let mut left: Vec<_> = fs::read_dir(directory.path()).unwrap().map(|f| f.unwrap().file_name()).collect();
     left.sort();
-    assert_eq!(left, [ADMIN_FILE, AGENT_FILE, CONTROLLER_FILE]);
+    assert_eq!(left, [ADMIN_FILE, AGENT_FILE, CA_FILE, CONTROLLER_FILE]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Signs a client's requests.
+//! Signs a client's requests, and says in which region they are.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tonic::{Request, Status};
 
 use super::{METADATA, SCHEME, sign};
 use crate::clock::Clock;
-use crate::telemetry;
+use crate::{region, telemetry};
 
 /// How long a token is valid. Longer than any call takes to start, short enough that a stolen one is soon useless.
 const LIFE: Duration = Duration::from_secs(300);
@@ -23,6 +23,7 @@ pub struct Signer {
     access_key_id: String,
     secret: String,
     clock: Clock,
+    region: Option<MetadataValue<Ascii>>,
     current: Arc<Mutex<Option<Signed>>>,
 }
 
@@ -36,7 +37,15 @@ struct Signed {
 impl Signer {
     /// Signs as `access_key_id` with its secret.
     pub fn new(access_key_id: impl Into<String>, secret: impl Into<String>, clock: Clock) -> Self {
-        Self { access_key_id: access_key_id.into(), secret: secret.into(), clock, current: Arc::default() }
+        let (access_key_id, secret) = (access_key_id.into(), secret.into());
+        Self { access_key_id, secret, clock, region: None, current: Arc::default() }
+    }
+
+    /// The same for requests in a region. A name that cannot be one is one that nobody serves.
+    #[must_use]
+    pub fn in_region(self, region: Option<&str>) -> Self {
+        let region = region.map(|name| name.parse().unwrap_or_else(|_| MetadataValue::from_static("?")));
+        Self { region, ..self }
     }
 
     fn header(&self) -> MetadataValue<Ascii> {
@@ -64,6 +73,9 @@ impl Signer {
 impl Interceptor for Signer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         request.metadata_mut().insert(METADATA, self.header());
+        if let Some(region) = &self.region {
+            request.metadata_mut().insert(region::METADATA, region.clone());
+        }
         if let Some(trace) = telemetry::traceparent().and_then(|trace| trace.parse().ok()) {
             request.metadata_mut().insert("traceparent", trace);
         }

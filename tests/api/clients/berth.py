@@ -5,6 +5,7 @@ mistyped member fails, which boto3 itself would pass over and the SDKs of strict
 
 import json
 import os
+import re
 import time
 
 import boto3
@@ -12,6 +13,18 @@ import botocore.config
 import botocore.exceptions
 
 SEEN = set()
+
+# What differs between two runs, and what stands for it in golden files.
+KINDS = [
+    (r"BK[A-Z0-9]{18,}", "<key>"),
+    (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<uuid>"),
+    (r"\b[0-9a-f]{32}\b", "<id>"),
+    (r"ecs-svc/\d+", "ecs-svc/<number>"),
+    (r"(:service-deployment/[^/]+/[^/]+)/\w{21}", r"\1/<id>"),
+    (r"(service deployment) \w{21}", r"\1 <id>"),
+    (r"(:service-revision/[^/]+/[^/]+)/\d+", r"\1/<number>"),
+    (r"127\.0\.0\.1:\d+", "<address>"),
+]
 
 
 def session():
@@ -111,3 +124,19 @@ def definition(family, **more):
     container = {"name": "main", "image": os.environ.get("TEST_IMAGE", "berth-app:1"), "memory": 64}
     container.update(more.pop("container", {}))
     return {"family": family, "containerDefinitions": [container], **more}
+
+
+def plain_text(text):
+    """A text with every id in it replaced by its kind."""
+    for pattern, kind in KINDS:
+        text = re.sub(pattern, kind, text)
+    return text
+
+
+def minimal(shape):
+    """Something of every member that a shape requires."""
+    kind = shape.type_name
+    if kind == "structure":
+        return {name: minimal(shape.members[name]) for name in shape.required_members}
+    made_up = {"list": [], "map": {}, "boolean": True, "integer": 1, "long": 1}
+    return made_up.get(kind, shape.enum[0] if getattr(shape, "enum", None) else "x")

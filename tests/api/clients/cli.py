@@ -39,4 +39,4 @@ assert aws("ecs", "describe-tasks", "--tasks", *tasks)["tasks"][0]["lastStatus"]
 aws("ecs", "update-service", "--service", "cli", "--force-new-deployment")
 aws("ecs", "delete-service", "--service", "cli", "--force")
 fails("ClusterNotFoundException", "ecs", "list-services", "--cluster", "nowhere")
-fails("UnknownOperationException", "ecs", "list-daemons")
+fails("DaemonNotFoundException", "ecs", "describe-daemon", "--daemon-arn", "arn:aws:ecs:us-east-1:000000000000:daemon/x")

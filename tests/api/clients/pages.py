@@ -33,3 +33,24 @@ same = ecs.create_service(serviceName="token", taskDefinition="page-00", desired
 assert made["createdAt"] == same["createdAt"]
 refused("InvalidParameterException", ecs.run_task, taskDefinition="page-00", count=11)
 refused("InvalidParameterException", ecs.create_service, serviceName="many", taskDefinition="page-00", desiredCount=5001)
+
+# Every list that botocore knows to follow is the same in small pages as in large ones.
+for name in (
+    "list_account_settings",
+    "list_attributes",
+    "list_clusters",
+    "list_container_instances",
+    "list_gateways",
+    "list_services",
+    "list_task_definition_families",
+    "list_task_definitions",
+    "list_tasks",
+):
+    asked = {"list_attributes": {"targetType": "container-instance"}, "list_account_settings": {"effectiveSettings": True}}
+    paginator, parameters = ecs.get_paginator(name), asked.get(name, {})
+    large = paginator.paginate(**parameters, PaginationConfig={"PageSize": 10}).build_full_result()
+    small = paginator.paginate(**parameters, PaginationConfig={"PageSize": 3}).build_full_result()
+    assert large == small, (name, large, small)
+    (entries,) = large.values()
+    assert entries or name == "list_gateways", name
+    assert len({str(entry) for entry in entries}) == len(entries), (name, entries)

@@ -13,7 +13,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use berth_process::identity::{AccessKey, AdminIdentity};
+use berth_process::identity::{AccessKey, AdminIdentity, ClusterIdentity};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::MutexGuard;
@@ -115,10 +115,26 @@ impl Fleet {
         served.expect("a controller that was brought up serves it")
     }
 
+    /// The key of the controllers, which may do nothing that clients do.
+    ///
+    /// # Panics
+    /// When their identity cannot be read.
+    #[must_use]
+    pub fn peer_key(&self) -> AccessKey {
+        let file = self.dir.join("identity/controller.json");
+        ClusterIdentity::load(&file).expect("`berth init` wrote it").peer_key
+    }
+
     /// The administrator's key.
     #[must_use]
     pub fn admin_key(&self) -> &AccessKey {
         &self.identity.admin_key
+    }
+
+    /// The certificate of the authority that all of its controllers have theirs from.
+    #[must_use]
+    pub fn ca_file(&self) -> PathBuf {
+        self.dir.join("identity/ca.pem")
     }
 
     /// The API at one controller.

@@ -25,21 +25,21 @@ pub fn require_hosts() -> bool {
 
 /// The program of an image registry. It is fetched when it is missing.
 pub fn require_registry() -> Option<PathBuf> {
-    let program = script("registry.sh");
+    let program = script("fetch.sh", &["docker-registry", "docker-registry"]);
     met("an image registry (`make setup`)", || program.is_some()).then_some(program)?
 }
 
 /// The Python that has the AWS clients of `tests/api/clients/requirements.txt`. They are installed when they are missing.
 pub fn require_aws_clients() -> Option<PathBuf> {
     static PYTHON: std::sync::OnceLock<Option<PathBuf>> = std::sync::OnceLock::new();
-    let python = PYTHON.get_or_init(|| Some(script("aws-clients.sh")?.join("bin/python")));
+    let python = PYTHON.get_or_init(|| Some(script("aws-clients.sh", &[])?.join("bin/python")));
     met("the AWS clients (`make setup`)", || python.is_some()).then(|| python.clone())?
 }
 
 /// The path that a script of `deploy/` prints, once it has brought what is there.
-fn script(name: &str) -> Option<PathBuf> {
+fn script(name: &str, arguments: &[&str]) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(name);
-    let printed = output(&mut Command::new(path)).ok()?;
+    let printed = output(Command::new(path).args(arguments)).ok()?;
     Some(PathBuf::from(printed.trim()))
 }
 

@@ -6,7 +6,7 @@
 //! history dropped entries it was not told ends with an error that says so.
 
 use async_stream::try_stream;
-use berth_model::id::{ClusterName, Revision};
+use berth_model::id::{ClusterName, Region, Revision};
 use berth_model::limits::HISTORY_ENTRIES;
 use berth_model::state::{HistoryEntry, State};
 use berth_model::time::Timestamp;
@@ -34,12 +34,14 @@ struct Told(Revision);
 /// Opens a stream of events.
 pub(super) async fn watch(
     shared: &Shared,
+    region: Option<Region>,
     request: pb::WatchEventsRequest,
 ) -> Result<Stream<pb::Event>, Status> {
     note_cluster(&request);
     let slot = shared.load.open_stream()?;
-    let filter = Filter::new(&request, shared.now())?;
-    let until = shared.linearized_view().await?.revision();
+    let view = shared.linearized_view(region.as_ref()).await?;
+    let (filter, until) = (Filter::new(&request, &view, shared.now())?, view.revision());
+    drop(view);
     shared.caught_up(until).await?;
     let mut views = shared.parts.consensus.views();
     let stream = try_stream! {
@@ -47,7 +49,7 @@ pub(super) async fn watch(
         let _slot = slot;
         let mut told = Told::default();
         while request.follow || told.0 < until {
-            let view = views.borrow_and_update().clone();
+            let view = views.borrow_and_update().in_region(region.as_ref());
             let batch = told.next(&view, &filter)?;
             drop(view);
             match batch {
@@ -100,9 +102,9 @@ impl Told {
 // === impl Filter ===
 
 impl Filter {
-    fn new(request: &pb::WatchEventsRequest, now: Timestamp) -> Result<Self, Status> {
+    fn new(request: &pb::WatchEventsRequest, view: &State, now: Timestamp) -> Result<Self, Status> {
         let named = Some(request.cluster.as_str()).filter(|cluster| !cluster.is_empty());
-        let cluster = named.map(|named| name::cluster(Some(named))).transpose();
+        let cluster = named.map(|named| name::cluster(Some(named), view)).transpose();
         let since = request
             .since_seconds
             .map(|seconds| Timestamp::from_unix_ms(now.unix_ms().saturating_sub(i64::from(seconds) * 1_000)));

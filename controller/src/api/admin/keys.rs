@@ -9,6 +9,7 @@ use tonic::{Request, Response};
 
 use crate::api::call::{Answer, Handlers};
 use crate::api::error::Error;
+use crate::region::Chosen;
 
 const GONE: Error = Error::Vanished("the access key");
 
@@ -23,7 +24,7 @@ pub(super) async fn create(
     let wanted = Wanted { id: id.clone(), sealed_secret, description: request.get_ref().description.clone() };
     handlers
         .change(
-            request,
+            of_deployment(request),
             |_, view, admission| validate::create(&wanted, view, admission),
             |id, view| {
                 Ok(pb::CreateAccessKeyResponse {
@@ -36,7 +37,7 @@ pub(super) async fn create(
 }
 
 pub(super) async fn list(handlers: &Handlers) -> Answer<pb::ListAccessKeysResponse> {
-    let view = handlers.shared().linearized_view().await?;
+    let view = handlers.shared().linearized_view(None).await?;
     let access_keys = view.access_keys().map(render).collect();
     Ok(Response::new(pb::ListAccessKeysResponse { access_keys }))
 }
@@ -48,7 +49,7 @@ pub(super) async fn update(
     let status = if request.get_ref().enabled { KeyStatus::Active } else { KeyStatus::Disabled };
     handlers
         .change(
-            request,
+            of_deployment(request),
             |request, view, _| validate::set_status(&request.access_key_id, status, view),
             |id, view| {
                 let access_key = Some(render(view.access_key(&id).ok_or(GONE)?));
@@ -64,11 +65,17 @@ pub(super) async fn delete(
 ) -> Answer<pb::DeleteAccessKeyResponse> {
     handlers
         .change(
-            request,
+            of_deployment(request),
             |request, view, _| validate::delete(&request.access_key_id, view),
             |(), _| Ok(pb::DeleteAccessKeyResponse {}),
         )
         .await
+}
+
+/// Keys are the deployment's, whatever region a call is in.
+fn of_deployment<Q>(mut request: Request<Q>) -> Request<Q> {
+    request.extensions_mut().remove::<Chosen>();
+    request
 }
 
 fn render(key: &AccessKey) -> pb::AccessKey {

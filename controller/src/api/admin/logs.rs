@@ -1,6 +1,7 @@
 //! ReadLogs: finds the task, and passes on what its agent sends.
 
 use berth_model::error::{ApiError, Exception};
+use berth_model::id::Region;
 use berth_model::state::State;
 use berth_model::task::Task;
 use berth_model::time::Timestamp;
@@ -15,10 +16,14 @@ use super::super::error::{Error, IntoStatus};
 use super::Stream;
 
 /// Opens the stream of what a task's containers printed.
-pub(super) async fn read(shared: &Shared, request: pb::ReadLogsRequest) -> Result<Stream<LogChunk>, Status> {
+pub(super) async fn read(
+    shared: &Shared,
+    region: Option<&Region>,
+    request: pb::ReadLogsRequest,
+) -> Result<Stream<LogChunk>, Status> {
     note_cluster(&request);
     let slot = shared.load.open_stream()?;
-    let view = shared.linearized_view().await?;
+    let view = shared.linearized_view(region).await?;
     let task = find(&request, &view).map_err(IntoStatus::into_status)?;
     let since = request.since_seconds.map(|seconds| {
         let ago_ms = i64::from(seconds) * 1_000;
@@ -46,7 +51,7 @@ pub(super) async fn read(shared: &Shared, request: pb::ReadLogsRequest) -> Resul
 /// The task of a request, whose container, if it names one, must be one of the task's.
 fn find<'a>(request: &pb::ReadLogsRequest, view: &'a State) -> Result<&'a Task, ApiError> {
     let cluster = name::active_cluster(Some(&request.cluster), view)?;
-    let id = name::task(&request.task, &cluster.name)?;
+    let id = name::task(&request.task, &cluster.name, view)?;
     let missing = || ApiError::invalid("The referenced task was not found.");
     let task = view.task(id).filter(|task| task.cluster == cluster.name).ok_or_else(missing)?;
     if !request.container.is_empty() && !has_container(task, &request.container, view) {

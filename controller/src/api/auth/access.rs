@@ -2,6 +2,7 @@
 
 use berth_model::arn;
 use berth_model::error::{ApiError, Exception};
+use berth_model::id::Region;
 use berth_model::key::Role;
 
 use super::super::error::{Error, Unauthenticated};
@@ -61,11 +62,16 @@ pub(super) fn check(path: &str, principal: Option<&Principal>) -> Result<(), Err
 }
 
 /// Refuses a task what is not of its own cluster.
-pub(in crate::api) fn confine(principal: &Principal, cluster: Option<&str>) -> Result<(), Error> {
+pub(in crate::api) fn confine(
+    principal: &Principal,
+    region: Option<&Region>,
+    cluster: Option<&str>,
+) -> Result<(), Error> {
     let Some(role) = &principal.task else { return Ok(()) };
     let named = cluster.filter(|name| !name.is_empty()).unwrap_or(DEFAULT_CLUSTER);
     let name = arn::short_name("cluster", named).unwrap_or(named);
-    if name == role.cluster {
+    let is_home = region.map(ToString::to_string) == role.region;
+    if is_home && name == role.cluster {
         return Ok(());
     }
     let caller = &principal.access_key_id;
@@ -137,16 +143,22 @@ mod tests {
         let role = TaskRole {
             role_arn: "arn:aws:iam::000000000000:role/web".to_owned(),
             task_id: "1".to_owned(),
+            region: None,
             cluster: "prod".to_owned(),
         };
         let task = Principal::of_task(role);
         let arn = "arn:aws:ecs:us-east-1:000000000000:cluster/prod";
-        assert!(confine(&task, Some("prod")).is_ok() && confine(&task, Some(arn)).is_ok());
+        assert!(confine(&task, None, Some("prod")).is_ok() && confine(&task, None, Some(arn)).is_ok());
         for other in
             [None, Some(""), Some("default"), Some("arn:aws:ecs:us-east-1:000000000000:cluster/other")]
         {
-            assert!(confine(&task, other).is_err(), "{other:?}");
+            assert!(confine(&task, None, other).is_err(), "{other:?}");
         }
-        assert!(confine(&Principal::of_key("BK", Role::Admin), Some("other")).is_ok());
+        let elsewhere = Region::new("eu-west-1");
+        assert!(
+            confine(&task, Some(&elsewhere), Some("prod")).is_err(),
+            "a cluster of that name in another region"
+        );
+        assert!(confine(&Principal::of_key("BK", Role::Admin), None, Some("other")).is_ok());
     }
 }

@@ -71,7 +71,13 @@ named_by!(
     SubmitContainerStateChangeRequest,
     SubmitAttachmentStateChangesRequest,
     UpdateContainerAgentRequest,
+    CreateExpressGatewayServiceRequest,
+    AssociateGatewayWithClusterRequest,
+    DisassociateGatewayFromClusterRequest,
+    ListGatewayClusterAssociationsRequest,
+    ListGatewayRoutesRequest,
 );
+named_by!(cluster_arn: CreateDaemonRequest, ListDaemonsRequest);
 unnamed!(
     DescribeClustersRequest,
     ListClustersRequest,
@@ -93,6 +99,26 @@ unnamed!(
     ListAccountSettingsRequest,
     DeleteAccountSettingRequest,
     ListServicesByNamespaceRequest,
+    DescribeExpressGatewayServiceRequest,
+    UpdateExpressGatewayServiceRequest,
+    DeleteExpressGatewayServiceRequest,
+    CreateGatewayRequest,
+    DescribeGatewayRequest,
+    DescribeGatewayResourcesRequest,
+    UpdateGatewayRequest,
+    DeleteGatewayRequest,
+    ListGatewaysRequest,
+    DescribeGatewayRouteRequest,
+    RegisterDaemonTaskDefinitionRequest,
+    DescribeDaemonTaskDefinitionRequest,
+    DeleteDaemonTaskDefinitionRequest,
+    ListDaemonTaskDefinitionsRequest,
+    DescribeDaemonRequest,
+    UpdateDaemonRequest,
+    DeleteDaemonRequest,
+    DescribeDaemonDeploymentsRequest,
+    ListDaemonDeploymentsRequest,
+    DescribeDaemonRevisionsRequest,
 );
 
 macro_rules! of_no_cluster {

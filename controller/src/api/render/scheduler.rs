@@ -4,10 +4,14 @@ use berth_model::container_instance::ContainerInstance;
 use berth_model::fit::{Reason, Refusal, Refused};
 use berth_model::id::{ClusterName, InstanceId};
 use berth_model::plan::drain::{Blocker, Phase, progress};
+use berth_model::plan::queue::Position;
 use berth_model::plan::rebalance::{Move, Proposal};
 use berth_model::state::State;
+use berth_model::time::Timestamp;
 use berth_model::validate::scheduler::Explanation;
 use berth_proto::scheduler::v1 as pb;
+
+use super::task::decision;
 
 /// Why a task is where it is, or nowhere.
 pub(crate) fn explanation(explanation: &Explanation, view: &State) -> pb::ExplainResponse {
@@ -23,12 +27,23 @@ pub(crate) fn explanation(explanation: &Explanation, view: &State) -> pb::Explai
         verdicts: explanation.answers.iter().map(verdict).collect(),
         groups: groups(&explanation.groups),
         recorded: explanation.recorded.as_ref().map(|refused| recorded(refused, arn)),
+        decision: explanation.decision.as_deref().map(decision),
+        queue: explanation.position.map(position),
+    }
+}
+
+fn position(position: Position) -> pb::QueuePosition {
+    let count = |tasks: usize| u32::try_from(tasks).unwrap_or(u32::MAX);
+    pb::QueuePosition {
+        before: count(position.before),
+        waiting: count(position.waiting),
+        kept_instances: count(position.kept),
     }
 }
 
 /// How far a drain is.
-pub(crate) fn drain(instance: &ContainerInstance, view: &State) -> pb::Drain {
-    let progress = progress(view, instance);
+pub(crate) fn drain(instance: &ContainerInstance, view: &State, now: Timestamp) -> pb::Drain {
+    let progress = progress(view, instance, now);
     let phase = match progress.phase {
         Phase::Draining => pb::DrainPhase::Draining,
         Phase::Done => pb::DrainPhase::Done,

@@ -67,7 +67,11 @@ pub(crate) fn deployment(
             started_at: Some(rollback.started_at.to_message()),
             service_revision_arn: Some(scope.service_revision(key, rollback.revision)),
         }),
-        alarms: None,
+        // Nobody can ask for alarms yet.
+        alarms: Some(pb::ServiceDeploymentAlarms {
+            status: Some(pb::ServiceDeploymentRollbackMonitorsStatus::Disabled.into()),
+            ..pb::ServiceDeploymentAlarms::default()
+        }),
         phases: phases(deployment),
         first_failure: deployment.first_failure.as_ref().map(|failure| pb::TaskFailure {
             task_arn: Some(scope.task(&key.cluster, failure.task)),

@@ -8,6 +8,9 @@ use berth_proto::ecs::v1 as pb;
 use super::{Tags, tags, time};
 
 mod container;
+mod scheduling;
+
+pub(crate) use scheduling::decision;
 
 const CPU_ARCHITECTURE: &str = "ecs.cpu-architecture";
 
@@ -19,7 +22,9 @@ pub(crate) fn task(task: &Task, view: &State, shown: Tags) -> pb::Task {
     let mut message = pb::Task {
         task_arn: Some(scope.task(&task.cluster, task.id)),
         cluster_arn: Some(scope.cluster(&task.cluster)),
-        container_instance_arn: Some(scope.container_instance(&task.cluster, task.instance)),
+        container_instance_arn: task
+            .is_placed()
+            .then(|| scope.container_instance(&task.cluster, task.instance)),
         task_definition_arn: Some(scope.task_definition(&task.definition)),
         containers: container::containers(task, definition, scope),
         overrides: Some(container::overrides(task, definition)),
@@ -35,6 +40,8 @@ pub(crate) fn task(task: &Task, view: &State, shown: Tags) -> pb::Task {
         started_by: started_by(task),
         tags: shown.filter(tags(&task.tags)),
         version: Some(i64::try_from(task.version).unwrap_or(i64::MAX)),
+        placement_decision: task.scheduling.decision.as_deref().map(scheduling::decision),
+        queue: task.scheduling.queue.as_ref().map(scheduling::queue),
         ..spec
     };
     show_times(&mut message, task);

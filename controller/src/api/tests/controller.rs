@@ -37,6 +37,7 @@ use super::consensus::Single;
 use super::coverage::Kind;
 use crate::api::auth::SealingKey;
 use crate::api::{Api, Consensus, Parts};
+use crate::region::Regions;
 
 /// When tests begin.
 pub(super) const NOW_MS: i64 = 1_700_000_000_000;
@@ -89,6 +90,7 @@ impl Controller {
             entropy,
             policy: berth_model::plan::Policy::default(),
             calls_per_key: 1_000,
+            regions: Regions::new("us-east-1", &["eu-west-1".to_owned()]),
         };
         let mut registry = Registry::default();
         let api = Api::new(parts, &identity, &mut registry).expect("an API");

@@ -14,11 +14,31 @@ pub(super) enum Kind {
 }
 
 /// Operations that have nothing to answer yet.
-const NEVER_ANSWERED: [&str; 4] = [
+const NEVER_ANSWERED: [&str; 24] = [
+    "ecs.AssociateGatewayWithCluster",
+    "ecs.CreateDaemon",
+    "ecs.CreateExpressGatewayService",
+    "ecs.CreateGateway",
+    "ecs.DeleteDaemon",
+    "ecs.DeleteDaemonTaskDefinition",
+    "ecs.DeleteExpressGatewayService",
+    "ecs.DeleteGateway",
+    "ecs.DescribeDaemon",
+    "ecs.DescribeDaemonTaskDefinition",
+    "ecs.DescribeExpressGatewayService",
+    "ecs.DescribeGateway",
+    "ecs.DescribeGatewayResources",
+    "ecs.DescribeGatewayRoute",
+    "ecs.DisassociateGatewayFromCluster",
     "ecs.ExecuteCommand",
+    "ecs.ListDaemonDeployments",
     "ecs.ListServicesByNamespace",
+    "ecs.RegisterDaemonTaskDefinition",
     "ecs.SubmitAttachmentStateChanges",
     "ecs.UpdateContainerAgent",
+    "ecs.UpdateDaemon",
+    "ecs.UpdateExpressGatewayService",
+    "ecs.UpdateGateway",
 ];
 
 /// Packages whose services the API serves. Sessions and peers are others' to serve.
@@ -55,13 +75,14 @@ fn every_operation_has_its_cases() {
         super::protection::COVERED,
         super::agents::COVERED,
         super::sts::COVERED,
+        super::unmade::COVERED,
     ]
     .into_iter()
     .flatten()
     .copied()
     .collect();
     let operations = operations();
-    assert!(operations.len() > 25, "the schema was not read: {operations:?}");
+    assert!(operations.len() > 80, "the schema was not read: {operations:?}");
     for operation in &operations {
         let answered = covered.contains(&(operation.as_str(), Kind::Answered));
         assert!(answered || NEVER_ANSWERED.contains(&operation.as_str()), "{operation} is never answered");

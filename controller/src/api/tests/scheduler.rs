@@ -57,7 +57,11 @@ cases!(
         assert!(answer.summary.contains("has not said anything of it yet"), "{}", answer.summary);
         controller.report_status(id_of(&task), TaskStatus::Running);
         let answer = explained(&controller, Subject::Task(task.task_arn().to_owned())).await;
-        assert!(answer.summary.contains("is RUNNING. Another like it would go to"), "{}", answer.summary);
+        let told = [
+            "is RUNNING. 2 of 2 instances could take it; chosen by spread:attribute:",
+            "Another like it would go to",
+        ];
+        assert!(told.iter().all(|text| answer.summary.contains(text)), "{}", answer.summary);
         controller.serve("web", "small", 2).await;
         let answer = explained(&controller, Subject::Service("web".to_owned())).await;
         assert!(answer.summary.starts_with("0 of 2 tasks run and 0 are on their way."), "{}", answer.summary);

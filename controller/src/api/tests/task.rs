@@ -6,6 +6,7 @@ use berth_model::id::{InstanceId, TaskId};
 use berth_model::task::{Observed, Stop, StopCode, Task, TaskStatus};
 use berth_model::time::Timestamp;
 use berth_proto::ecs::v1 as pb;
+use berth_proto::scheduler::v1::{ExplainRequest, explain_request};
 use tonic::Code;
 use tonic_types::StatusExt;
 
@@ -67,6 +68,40 @@ cases!(
         let names: Vec<&str> =
             overrides.container_overrides.iter().map(pb::ContainerOverride::name).collect();
         assert_eq!(names, ["web", "log"]);
+    }),
+    (RunTask, Answered, a_placement_is_told_with_the_task, async |controller| {
+        controller.define(web_definition()).await;
+        controller.join("zone-a").await;
+        let task = controller.run("web").await;
+        let decision = task.placement_decision.unwrap();
+        assert_eq!((decision.instances_considered(), decision.instances_fitting()), (1, 1));
+        assert_eq!(decision.terms[0].strategy(), "spread:attribute:ecs.availability-zone");
+        assert_eq!(decision.summary(), "1 of 1 instances could take it.");
+    }),
+    (RunTask, Answered, a_queued_task_waits_where_everybody_sees_it, async |controller| {
+        controller.define(web_definition()).await;
+        let options = pb::QueueOptions { priority: Some(3), timeout_seconds: Some(600) };
+        let request = pb::RunTaskRequest { queue: Some(options), ..run("web") };
+        let answer = controller.tasks().run_task(request).await.unwrap().into_inner();
+        let task = &answer.tasks[0];
+        assert_eq!((task.last_status(), task.desired_status()), ("PROVISIONING", "RUNNING"));
+        assert_eq!((task.container_instance_arn.as_ref(), task.placement_decision.as_ref()), (None, None));
+        assert_eq!(task.queue.as_ref().map(pb::QueueStatus::priority), Some(3));
+        let subject = Some(explain_request::Subject::Task(task.task_arn().to_owned()));
+        let request = ExplainRequest { subject, ..ExplainRequest::default() };
+        let answer = controller.scheduler().explain(request).await.unwrap().into_inner();
+        assert_eq!(
+            answer.summary,
+            "The task is PROVISIONING and waits for a place: 0 of 1 tasks in the queue come before it, its priority is \
+             3. No instance can take it now: the cluster has no container instances. It is given up in 600 s."
+        );
+        assert_eq!(answer.queue.map(|queue| (queue.before, queue.waiting)), Some((0, 1)));
+        let answer = controller.tasks().stop_task(stop(task.task_arn())).await.unwrap().into_inner();
+        let stopped = answer.task.unwrap();
+        assert_eq!(
+            (stopped.last_status(), stopped.stop_code()),
+            ("STOPPED", pb::TaskStopCode::UserInitiated)
+        );
     }),
     (RunTask, Answered, containers_are_pending_before_the_first_report, async |controller| {
         controller.define(web_definition()).await;

@@ -1,5 +1,7 @@
 //! Rows of JSON and messages, and the property that nothing is lost on the way.
 
+use std::sync::LazyLock;
+
 use berth_proto::DESCRIPTOR_SET;
 use berth_proto::ecs::v1 as pb;
 use prost::Message;
@@ -10,6 +12,14 @@ use super::super::schema::{OWN_MEMBERS, Schema};
 use super::{Mistake, Times, read, write};
 
 mod arbitrary;
+
+/// A message of this name with random members, encoded.
+pub(in crate::aws) fn random_message(name: &str, seed: u64) -> Vec<u8> {
+    static POOL: LazyLock<DescriptorPool> =
+        LazyLock::new(|| DescriptorPool::decode(DESCRIPTOR_SET).expect("the schema's own descriptors"));
+    let descriptor = POOL.get_message_by_name(name).expect("a message of the schema");
+    arbitrary::message(&descriptor, seed).encode_to_vec()
+}
 
 fn from_json<M: Message + Default>(name: &str, document: &Value) -> Result<M, Mistake> {
     let index = Schema::get().message(&format!("berth.ecs.v1.{name}")).expect("a message of the schema");

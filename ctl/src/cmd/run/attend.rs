@@ -91,6 +91,7 @@ fn has_exited(task: &Task) -> bool {
 
 fn status_line(task: &Task) -> String {
     let place = match short_id(task.container_instance_arn()) {
+        "" if task.queue.is_some() => " and waits for a place".to_owned(),
         "" => String::new(),
         instance => format!(" on {instance}"),
     };

@@ -1,10 +1,12 @@
 //! Launching tasks: `berth task run` and `berth task start`, and what `berth run` shares with them.
 
+use std::time::Duration;
+
 use berth_process::entropy::Entropy;
 use berth_proto::ecs::v1::{
     ContainerDefinition, ContainerOverride, Failure as Unplaced, KeyValuePair, LaunchType,
-    PlacementConstraint, PlacementStrategy, RunTaskRequest, RunTaskResponse, StartTaskRequest, Tag,
-    TaskDefinition, TaskOverride,
+    PlacementConstraint, PlacementStrategy, QueueOptions, RunTaskRequest, RunTaskResponse, StartTaskRequest,
+    Tag, TaskDefinition, TaskOverride,
 };
 use clap::Args;
 
@@ -14,6 +16,7 @@ use crate::context::{Context, Session};
 use crate::failure::Failure;
 use crate::names::short;
 use crate::syntax;
+use crate::time::parse_duration;
 use crate::view;
 
 /// The most that one call runs.
@@ -33,13 +36,28 @@ pub(crate) struct Overrides {
     pub(crate) command: Vec<String>,
 }
 
+/// Waiting for a place
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Queue {
+    /// Wait for a place when there is none, instead of failing
+    #[arg(long)]
+    queue: bool,
+    /// Before those of a lower one, from -1000 to 1000 [default: 0]
+    #[arg(long, requires = "queue", allow_hyphen_values = true, value_name = "N")]
+    priority: Option<i32>,
+    /// Give it up after so long without a place [default: never]
+    #[arg(long, requires = "queue", value_parser = parse_duration, value_name = "TIME")]
+    queue_timeout: Option<Duration>,
+}
+
 /// Run tasks where there is room
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   berth task run web --count 3
   berth task run migrate:4 --env DRY_RUN=1 -- ./migrate --verbose
-  berth task run batch --placement-constraint 'memberOf=attribute:rack == r1'")]
+  berth task run batch --placement-constraint 'memberOf=attribute:rack == r1'
+  berth task run batch --count 50 --queue --priority 5 --queue-timeout 1h")]
 pub(crate) struct Run {
     /// The task definition: family, family:revision or ARN
     task_definition: String,
@@ -66,6 +84,8 @@ pub(crate) struct Run {
     /// A tag, as KEY=VALUE
     #[arg(long = "tag", value_parser = syntax::tag, value_name = "KEY=VALUE")]
     tags: Vec<Tag>,
+    #[command(flatten)]
+    queue: Queue,
 }
 
 /// Start tasks on instances of your choice
@@ -135,6 +155,19 @@ impl Overrides {
     }
 }
 
+// === impl Queue ===
+
+impl Queue {
+    /// As the API takes it; nothing when it is not to wait.
+    pub(crate) fn message(&self) -> Option<QueueOptions> {
+        let seconds = |wait: Duration| i32::try_from(wait.as_secs().max(1)).unwrap_or(i32::MAX);
+        self.queue.then(|| QueueOptions {
+            priority: self.priority,
+            timeout_seconds: self.queue_timeout.map(seconds),
+        })
+    }
+}
+
 // === impl Run ===
 
 impl Run {
@@ -157,6 +190,7 @@ impl Run {
                 placement_constraints: self.placement_constraint.clone(),
                 tags: self.tags.clone(),
                 client_token: Some(client_token()),
+                queue: self.queue.message(),
                 ..RunTaskRequest::default()
             };
             let page = session.client.call(request).await?;

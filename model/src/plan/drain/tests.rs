@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Phase, plan, progress};
-use crate::command::{Command, SetInstanceStatus};
+use crate::command::{Command, NewDeployment, ServiceUpdate, SetInstanceStatus, TaskProtection};
 use crate::container_instance::InstanceStatus;
 use crate::fixture::{Machine, definition, instance, service, service_task, task};
 use crate::id::{DeploymentId, InstanceId, TaskId};
@@ -72,7 +72,7 @@ fn what_is_left_at_the_deadline_is_stopped_and_nothing_before() {
 fn names_what_it_waits_for() {
     let reasons = |machine: &Machine| {
         let instance = machine.state.instance(InstanceId::new(1)).expect("it is there");
-        let progress = progress(&machine.state, instance);
+        let progress = progress(&machine.state, instance, machine.now);
         let reasons: Vec<String> = progress.blockers.into_iter().map(|blocker| blocker.reason).collect();
         (progress.phase, reasons)
     };
@@ -121,4 +121,38 @@ fn a_drain_that_is_asked_for_again_gets_the_new_deadline_and_active_ends_it() {
         stop_standalone: false,
     }));
     assert_eq!(machine.state.instance(InstanceId::new(1)).expect("it is there").drain, None);
+}
+
+#[test]
+fn protection_that_is_in_the_way_is_named() {
+    let mut machine = machine(DeploymentBounds::default());
+    let until = Some(machine.now.plus(Duration::from_secs(90)));
+    machine.must(Command::ProtectTasks(TaskProtection { tasks: vec![TaskId::new(1)], until }));
+    drain(&mut machine, None, false);
+    let reason = |machine: &Machine| {
+        let instance = machine.state.instance(InstanceId::new(1)).expect("it is there");
+        let blockers = progress(&machine.state, instance, machine.now).blockers;
+        blockers.into_iter().find(|blocker| blocker.task == TaskId::new(1)).expect("it is in the way").reason
+    };
+    assert!(!reason(&machine).contains("protected"), "nothing protects a task of the deployment that stays");
+    let web = definition("web", 2, 100, 100);
+    machine.define(&web);
+    let key = service("web", 1, &web.key).key;
+    let generation = machine.state.service(&key).expect("it is there").generation;
+    machine.must(Command::UpdateService(Box::new(ServiceUpdate {
+        key,
+        generation,
+        desired_count: None,
+        bounds: None,
+        placement: None,
+        spec: None,
+        deployment: Some(NewDeployment { id: DeploymentId::new(2), task_definition: web.key, record: None }),
+        settings: None,
+    })));
+    assert_eq!(
+        reason(&machine),
+        "it is protected from scale-in for another 90 s, and its deployment may not stop it"
+    );
+    machine.now = machine.now.plus(Duration::from_secs(90));
+    assert!(!reason(&machine).contains("protected"));
 }

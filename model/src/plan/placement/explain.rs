@@ -30,7 +30,7 @@ pub struct Failure {
 
 /// How close an instance came. The lower, the closer; the order of the fields is the policy.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Distance {
+pub(super) struct Distance {
     /// The gravest thing in the way.
     gravity: u8,
     /// How many things are in the way.
@@ -71,6 +71,21 @@ impl Refusals {
             "(service {service}) {EVENT} {why} For more information, see the Troubleshooting section of the Amazon ECS \
              Developer Guide."
         )
+    }
+
+    /// Why a task stops whose time in the queue is over.
+    pub fn timeout(&self) -> String {
+        let why = match self.closest() {
+            None => "No Container Instances were found in your cluster.".to_owned(),
+            Some(closest) if closest.reasons.is_empty() => {
+                format!("The container-instance {} is kept free for a task before it.", closest.instance)
+            }
+            Some(closest) => {
+                let (instance, text, detail) = (closest.instance, closest.event_text(), closest.detail());
+                format!("The closest matching (container-instance {instance}) {text}: {detail}.")
+            }
+        };
+        format!("The time in the queue is over: no container instance met all of its requirements. {why}")
     }
 
     /// What the API answers: a failure for each ACTIVE instance.
@@ -156,7 +171,7 @@ impl Refusal {
         texts.join(" and ")
     }
 
-    fn distance(&self) -> Distance {
+    pub(super) fn distance(&self) -> Distance {
         Distance {
             gravity: self.reasons.iter().map(Reason::gravity).max().unwrap_or(0),
             reasons: self.reasons.len(),
@@ -189,7 +204,7 @@ impl Reason {
     }
 
     /// What is in the way, without the amounts.
-    fn gist(&self) -> String {
+    pub(super) fn gist(&self) -> String {
         match self {
             Self::Missing => "missing".to_owned(),
             Self::NotActive(status) => status.as_str().to_owned(),

@@ -11,7 +11,7 @@ use crate::fixture::{
 };
 use crate::id::{ClusterName, DeploymentId, InstanceId, TaskId};
 use crate::limits::TASKS_PER_INSTANCE;
-use crate::placement::{Constraint, PackField, PlacementRules, SpreadField, Strategy};
+use crate::placement::{Constraint, Decision, PackField, PlacementRules, SpreadField, Strategy};
 use crate::resource::{Requirements, Shortage, fits};
 use crate::state::State;
 use crate::task::{DesiredStatus, Owner, Task};
@@ -253,10 +253,39 @@ impl Case {
         let score = |instance: &ContainerInstance| {
             let elsewhere = self.zone.is_some_and(|zone| zone != instance.zone());
             let ranks = self.ranks(state, instance, placed.get(&instance.id).copied().unwrap_or(0));
-            (elsewhere, ranks, instance.id)
+            let load = |held: u32, offered: u32| u64::from(held) * 1_000_000 / u64::from(offered.max(1));
+            let (held, capacity) = (&instance.held, &instance.capacity);
+            let fullest =
+                load(held.cpu_units, capacity.cpu_units).max(load(held.memory_mib, capacity.memory_mib));
+            (elsewhere, ranks, fullest, instance.id)
         };
         let candidates = state.instances().filter(|instance| self.admits(state, instance, definition));
         candidates.min_by_key(|instance| score(instance)).map(|instance| instance.id)
+    }
+
+    /// What is told of a choice is so.
+    fn check_decision(
+        &self,
+        state: &State,
+        definition: &TaskDefinition,
+        decision: &Decision,
+        chosen: InstanceId,
+    ) -> Result<(), TestCaseError> {
+        let fitting = state.instances().filter(|instance| self.admits(state, instance, definition)).count();
+        prop_assert_eq!(decision.fitting, u32::try_from(fitting).expect("it fits"));
+        prop_assert_eq!(decision.asked, u32::try_from(state.instances().count()).expect("it fits"));
+        let filtered: u32 = decision.filtered.iter().map(|(_, instances)| instances).sum();
+        let is_complete = decision.filtered.len() < crate::limits::DECISION_FILTERS;
+        prop_assert!(!is_complete || decision.fitting + filtered == decision.asked, "{:?}", decision);
+        let instance = state.instance(chosen).expect("it was chosen");
+        prop_assert_eq!(&*decision.zone, instance.zone());
+        let strategies = in_force(&self.rules.strategy).iter().zip(self.ranks(state, instance, 0));
+        let expected: Vec<(Strategy, u64)> = strategies
+            .filter(|(strategy, _)| **strategy != Strategy::Random)
+            .map(|(strategy, rank)| (strategy.clone(), rank))
+            .collect();
+        prop_assert_eq!(&decision.terms, &expected);
+        Ok(())
     }
 
     fn next_task(&self, number: u128, on: InstanceId, definition: &TaskDefinition) -> Task {
@@ -316,9 +345,10 @@ proptest! {
             let definition = &definitions[usize::from(dice.percent(20))];
             let needs = definition.facts.requirements();
             let expected = case.scan(&applied.state, definition, &placed);
-            match placer.place(&needs) {
-                Ok(chosen) => {
+            match placer.decide(&needs) {
+                Ok((chosen, decision)) => {
                     prop_assert_eq!(Some(chosen), expected, "no better candidate, task {}", number);
+                    case.check_decision(&applied.state, definition, &decision, chosen)?;
                     *placed.entry(chosen).or_default() += 1;
                     applied.start(vec![case.next_task(number, chosen, definition)]);
                 }
@@ -376,6 +406,20 @@ fn three_zones() -> Machine {
 fn spreads_over_zones_then_hosts_by_default() {
     let counts = spread_out(&three_zones(), Vec::new(), 12);
     assert_eq!(counts, BTreeMap::from([(1, 2), (2, 2), (3, 4), (4, 4)]));
+}
+
+#[test]
+fn among_equals_the_least_loaded_takes_it() {
+    let mut machine = Machine::new();
+    let other = definition("other", 1, 500, 10);
+    machine.define(&other);
+    for number in 1..=3 {
+        machine.register(instance(number, "a", 1000, 1000));
+    }
+    machine.start(vec![task(1, 1, &other, "other"), task(2, 2, &other, "other")]);
+    machine.end(TaskId::new(2));
+    machine.start(vec![task(3, 2, &definition("other", 1, 500, 10), "other")]);
+    assert_eq!(spread_out(&machine, Vec::new(), 1), BTreeMap::from([(3, 1)]));
 }
 
 #[test]

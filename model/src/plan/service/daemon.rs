@@ -21,7 +21,7 @@ use crate::container_instance::{ContainerInstance, InstanceStatus};
 use crate::fit::{Conditions, Refusal};
 use crate::id::{DeploymentId, Ids, InstanceId, TaskId};
 use crate::limits::TASKS_PER_COMMAND;
-use crate::placement::PlacementRules;
+use crate::placement::{Decision, How, PlacementRules};
 use crate::plan::placement::{Counted, Placer, Refusals, Request};
 use crate::plan::{Plan, Policy, gpu};
 use crate::service::{Deployment, DeploymentStatus, Rollout, Service};
@@ -223,7 +223,7 @@ impl<'a> Round<'a> {
         let (mut placed, mut refused): (_, Vec<Refusal>) = (Placed::default(), Vec::new());
         for id in vacant {
             match placer.place_on(*id, template.needs()) {
-                Ok(()) => placed.tasks.push(template.task(ids, *id)),
+                Ok(()) => placed.tasks.push(template.task(ids, *id, self.decision(*id))),
                 Err(refusal) => refused.push(refusal),
             }
         }
@@ -231,6 +231,11 @@ impl<'a> Round<'a> {
         placed.unplaced = u32::try_from(refused.len()).unwrap_or(u32::MAX);
         placed.refusals = (!refused.is_empty()).then(|| Refusals::new(refused));
         placed
+    }
+
+    fn decision(&self, id: InstanceId) -> Decision {
+        let zone = self.view.instance(id).map(|instance| instance.zone()).unwrap_or_default();
+        Decision::given(How::Daemon, zone)
     }
 
     fn stop(&mut self, survey: &Survey, texts: &mut Vec<String>) {

@@ -56,6 +56,11 @@ pub(super) fn first_failure(service: &Service, deployment: DeploymentId, failure
     format!("(service {name}) (deployment {deployment}) first failure: (task {task}) {reason}.{lines}")
 }
 
+pub(super) fn rollback_failed(service: &Service, to: DeploymentId, reason: &str) -> String {
+    let reason = reason.strip_prefix("ECS deployment circuit breaker: ").unwrap_or(reason);
+    format!("(service {}) rollback to deployment {to} failed: {reason}", service.key.name)
+}
+
 pub(super) fn rolling_back(service: &Service, to: DeploymentId) -> String {
     format!("(service {}) rolling back to deployment {to}.", service.key.name)
 }

@@ -153,10 +153,12 @@ impl Round<'_, '_> {
             zone: None,
             seed: self.ids.short(),
         });
-        match placer.place(&definition.facts.requirements()) {
-            Ok(instance) => {
-                let template = self.hook_task(hook, &definition, self.target, &group);
-                let tasks = vec![Task { id, instance, ..template }];
+        match placer.decide(&definition.facts.requirements()) {
+            Ok((instance, decision)) => {
+                let mut task = self.hook_task(hook, &definition, self.target, &group);
+                (task.id, task.instance) = (id, instance);
+                task.scheduling.decision = Some(Arc::new(decision));
+                let tasks = vec![task];
                 self.plan.commands.push(Command::StartTasks(StartTasks { service: None, tasks }));
                 Gate::Moves
             }

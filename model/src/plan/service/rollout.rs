@@ -10,7 +10,9 @@ use crate::command::{AdvanceService, Command, RolloutStep};
 use crate::id::TaskId;
 use crate::plan::deployment::Counts;
 use crate::resource::{Requirements, fits};
-use crate::service::rollout::{ServiceDeployment, ServiceDeploymentStatus, ServiceRevision, Stage, StopKind};
+use crate::service::rollout::{
+    Rollback, ServiceDeployment, ServiceDeploymentStatus, ServiceRevision, Stage, StopKind,
+};
 use crate::service::{Deployment, Rollout, STABLE_RUN, Service};
 use crate::task::StopCode;
 use crate::task_definition::Facts;
@@ -67,8 +69,8 @@ impl Round<'_, '_> {
             return self.take(vec![RolloutStep::Unhealthy(unhealthy)]);
         }
         let Some(record) = self.record().cloned() else { return false };
-        if !record.is_forward() {
-            return false;
+        if let Some(back) = &record.rollback {
+            return self.plan_way_back(back, census);
         }
         match record.stop_requested {
             Some(StopKind::RollBack) => {
@@ -90,6 +92,30 @@ impl Round<'_, '_> {
             }
         }
         self.plan_stage(&record, counts)
+    }
+
+    /// A way back that cannot be gone, or on which as many tasks fail as the circuit breaker allows, is at its end. The
+    /// scheduler goes on trying: there is nothing better to run.
+    fn plan_way_back(&mut self, back: &Rollback, census: &Census<'_>) -> bool {
+        let (service, target) = (self.service, self.target);
+        let threshold = service.settings.breaker.map(|breaker| breaker.threshold.of(service.desired_count));
+        let reason = if self.view.task_definition(&target.task_definition).is_none() {
+            Some(format!("the task definition {} is gone.", target.task_definition))
+        } else if threshold.is_some_and(|threshold| back.failures >= threshold) {
+            Some(events::BREAKER.to_owned())
+        } else if self.now.since(back.started_at) >= PATIENCE {
+            self.hopeless(census)
+        } else {
+            None
+        };
+        let Some(reason) = reason else { return false };
+        let mut advance = AdvanceService { steady: false, ..advance(service) };
+        advance.rollouts.push((target.id, Rollout::Failed, events::rollout_reason(&reason)));
+        advance.events.push(events::rollback_failed(service, target.id, &reason));
+        let status = ServiceDeploymentStatus::RollbackFailed;
+        advance.steps.push(RolloutStep::End { status, reason });
+        self.plan.commands.push(Command::AdvanceService(advance));
+        true
     }
 
     fn plan_stage(&mut self, record: &ServiceDeployment, counts: &Counts) -> bool {
@@ -183,10 +209,15 @@ impl Round<'_, '_> {
                 advance.steps.push(RolloutStep::RollBack { to: good.id, reason: text });
             }
             None => {
+                let asked =
+                    self.record().is_some_and(|record| record.stop_requested == Some(StopKind::RollBack));
+                let status = if good.is_some() || asked {
+                    ServiceDeploymentStatus::RollbackFailed
+                } else {
+                    ServiceDeploymentStatus::Stopped
+                };
                 advance.steps.push(RolloutStep::Halt(target.id));
-                advance
-                    .steps
-                    .push(RolloutStep::End { status: ServiceDeploymentStatus::Stopped, reason: said });
+                advance.steps.push(RolloutStep::End { status, reason: said });
             }
         }
         self.plan.commands.push(Command::AdvanceService(advance));

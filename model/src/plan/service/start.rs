@@ -5,6 +5,7 @@ use std::sync::Arc;
 use berth_proto::ecs::v1 as pb;
 
 use crate::id::{Ids, InstanceId};
+use crate::placement::Decision;
 use crate::plan::placement::{Placer, Refusals};
 use crate::resource::Requirements;
 use crate::service::{Deployment, Service};
@@ -26,8 +27,8 @@ pub(super) struct Placed {
 pub(super) fn place(placer: &mut Placer<'_>, template: &Template, count: u32, ids: &mut Ids) -> Placed {
     let mut placed = Placed::default();
     for tried in 0..count {
-        match placer.place(&template.needs) {
-            Ok(instance) => placed.tasks.push(template.task(ids, instance)),
+        match placer.decide(&template.needs) {
+            Ok((instance, decision)) => placed.tasks.push(template.task(ids, instance, decision)),
             Err(refusals) => {
                 placed.refusals = Some(refusals);
                 placed.unplaced = count - tried;
@@ -59,7 +60,7 @@ impl Template {
         let task = Task {
             id: crate::id::TaskId::new(0),
             cluster: service.key.cluster.clone(),
-            instance: InstanceId::new(0),
+            instance: InstanceId::NOWHERE,
             definition: deployment.task_definition.clone(),
             owner: Owner::Service { name: service.key.name.clone(), deployment: deployment.id },
             group: Arc::from(format!("service:{}", service.key.name)),
@@ -92,8 +93,9 @@ impl Template {
         self.task
     }
 
-    pub(in crate::plan) fn task(&self, ids: &mut Ids, instance: InstanceId) -> Task {
-        Task { id: ids.task(), instance, ..self.task.clone() }
+    pub(in crate::plan) fn task(&self, ids: &mut Ids, instance: InstanceId, why: Decision) -> Task {
+        let scheduling = Scheduling { decision: Some(Arc::new(why)), ..self.task.scheduling.clone() };
+        Task { id: ids.task(), instance, scheduling, ..self.task.clone() }
     }
 }
 

@@ -22,6 +22,7 @@ mod lost;
 mod rolling;
 mod rollout;
 mod task_sets;
+mod way_back;
 
 /// A service `web` in a machine, its planner, and agents that do what they are told when they are told to.
 struct World {

@@ -41,7 +41,7 @@ pub fn put_attributes(request: &pb::PutAttributesRequest, view: &State) -> Accep
     Ok((answer, Command::PutAttributes(puts.into_iter().collect())))
 }
 
-/// DeleteAttributes; answers with the attributes that were asked to go.
+/// DeleteAttributes; answers with the attributes that were asked to go, as they were.
 pub fn delete_attributes(
     request: &pb::DeleteAttributesRequest,
     view: &State,
@@ -54,7 +54,9 @@ pub fn delete_attributes(
         let target = target(attribute, cluster, view)?;
         check_name(attribute.name())?;
         deletes.insert((target, attribute.name().to_owned()));
-        answer.push(render(view, cluster, target, attribute.name(), None));
+        let own =
+            view.instance(target).and_then(|instance| instance.custom_attributes.value(attribute.name()));
+        answer.push(render(view, cluster, target, attribute.name(), own));
     }
     Ok((answer, Command::DeleteAttributes(deletes.into_iter().collect())))
 }
@@ -109,7 +111,7 @@ fn target(attribute: &pb::Attribute, cluster: &ClusterName, view: &State) -> Res
     if reference.is_empty() {
         return Err(ApiError::invalid("targetId can not be blank."));
     }
-    let id = name::instance(reference, cluster)?;
+    let id = name::instance(reference, cluster, view)?;
     view.instance(id)
         .filter(|instance| instance.cluster == *cluster && instance.status != InstanceStatus::Inactive)
         .map(|instance| instance.id)
@@ -166,7 +168,8 @@ fn render(
     pb::Attribute {
         name: Some(name.to_owned()),
         value: value.map(str::to_owned),
-        target_type: Some(pb::TargetType::ContainerInstance.into()),
+        // There is one type of target only, and ECS does not show it.
+        target_type: None,
         target_id: Some(view.scope().container_instance(cluster, target)),
     }
 }

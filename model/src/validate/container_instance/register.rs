@@ -25,7 +25,7 @@ pub fn register(
         return Err(unsupported("A container instance with platformDevices"));
     }
     let id = match request.container_instance_arn.as_deref().filter(|text| !text.is_empty()) {
-        Some(reference) => name::instance(reference, cluster)?,
+        Some(reference) => name::instance(reference, cluster, view)?,
         None => InstanceId::new(admission.ids.number()),
     };
     let spec = pb::ContainerInstance {

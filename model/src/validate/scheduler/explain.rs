@@ -1,6 +1,7 @@
 //! Explain: what every instance answers to a task, by the same placer that would place it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use berth_proto::scheduler::v1::{ExplainRequest, explain_request};
 
@@ -8,13 +9,15 @@ use super::cluster;
 use crate::error::ApiError;
 use crate::fit::{Refusal, Refused};
 use crate::id::{ClusterName, InstanceId, ServiceKey, TaskId};
-use crate::placement::PlacementRules;
+use crate::placement::{Decision, PlacementRules};
 use crate::plan::placement::{Counted, Placer, Refusals, Request};
+use crate::plan::queue::{self, Position};
 use crate::resource::Requirements;
 use crate::service::{Service, ServiceStatus};
 use crate::state::State;
 use crate::task::{DesiredStatus, Owner, Task, TaskStatus};
 use crate::task_definition::Facts;
+use crate::time::Timestamp;
 use crate::validate::{Admission, name, task};
 
 /// Why a task is where it is, or nowhere.
@@ -32,6 +35,10 @@ pub struct Explanation {
     pub groups: Vec<(String, u32)>,
     /// What was kept of the last attempt that failed.
     pub recorded: Option<Refused>,
+    /// Why the task was placed where it is.
+    pub decision: Option<Arc<Decision>>,
+    /// Where in the queue it is.
+    pub position: Option<Position>,
 }
 
 /// Explain.
@@ -44,15 +51,15 @@ pub fn explain(
     match &request.subject {
         None => Err(ApiError::invalid("Explain needs a task, a service or a run to explain.")),
         Some(explain_request::Subject::Service(reference)) => {
-            let key = name::service(reference, &cluster)?;
+            let key = name::service(reference, &cluster, view)?;
             let service = view.service(&key).ok_or_else(ApiError::service_not_found)?;
             of_service(view, service)
         }
         Some(explain_request::Subject::Task(reference)) => {
-            let id = name::task(reference, &cluster)?;
+            let id = name::task(reference, &cluster, view)?;
             let not_found = || ApiError::invalid("The referenced task was not found.");
             let task = view.task(id).filter(|task| task.cluster == cluster).ok_or_else(not_found)?;
-            of_task(view, task)
+            of_task(view, task, admission.now)
         }
         Some(explain_request::Subject::Run(run)) => {
             task::with_placement(run, view, admission, |placing, needs| {
@@ -91,9 +98,17 @@ fn of_service(view: &State, service: &Service) -> Result<Explanation, ApiError> 
     Ok(answer.explanation(&service.key.cluster, summary, service.refused.clone()))
 }
 
-fn of_task(view: &State, task: &Task) -> Result<Explanation, ApiError> {
-    let gone = || ApiError::client("TaskDefinition not found.");
-    let facts = &view.task_definition(&task.definition).ok_or_else(gone)?.facts;
+fn of_task(view: &State, task: &Task, now: Timestamp) -> Result<Explanation, ApiError> {
+    let decision = task.scheduling.decision.clone();
+    let Some(definition) = view.task_definition(&task.definition) else {
+        // There will be no other like it, but what became of this one can be told.
+        let answer = Answer { chosen: None, answers: Refusals::default() };
+        return Ok(Explanation {
+            decision,
+            ..answer.explanation(&task.cluster, whereabouts(view, task), None)
+        });
+    };
+    let facts = &definition.facts;
     let service = task.service().and_then(|key| view.service(&key));
     let answer = match (&task.owner, service) {
         (Owner::Service { .. }, Some(service)) => {
@@ -113,18 +128,55 @@ fn of_task(view: &State, task: &Task) -> Result<Explanation, ApiError> {
             ask(&request, &task.needs)
         }
     };
-    let summary = format!("{} {}", whereabouts(view, task), answer.another());
-    Ok(answer.explanation(&task.cluster, summary, None))
+    let position = queue::position(view, task, now);
+    let summary = match position {
+        Some(position) => waiting(task, position, &answer, now),
+        None => format!("{} {}", whereabouts(view, task), answer.another()),
+    };
+    Ok(Explanation { decision, position, ..answer.explanation(&task.cluster, summary, None) })
 }
 
-/// Where a task is, and what it waits for there.
+/// Where in the queue a task is, and what it waits for.
+fn waiting(task: &Task, position: Position, answer: &Answer, now: Timestamp) -> String {
+    let queueing = task.scheduling.queue;
+    let priority = queueing.map_or(0, |queueing| queueing.priority);
+    let (before, waiting) = (position.before, position.waiting);
+    let mut text = format!(
+        "The task is {} and waits for a place: {before} of {waiting} tasks in the queue come before it, its \
+         priority is {priority}. ",
+        task.observed.last_status.as_str()
+    );
+    text.push_str(&match answer.chosen {
+        Some(instance) => format!("It fits on {instance}."),
+        None => format!("No instance can take it now: {}.", answer.text()),
+    });
+    if position.kept > 0 {
+        text.push_str(&format!(" Others have passed it: {} instances are kept free for it.", position.kept));
+    }
+    if let Some(deadline) = queueing.and_then(|queueing| queueing.deadline) {
+        text.push_str(&format!(" It is given up in {} s.", deadline.since(now).as_secs()));
+    }
+    text
+}
+
+/// Where a task is, why there, and what it waits for.
 fn whereabouts(view: &State, task: &Task) -> String {
+    let why = task.scheduling.decision.as_ref().map(|decision| format!(" {}", decision.text()));
+    let mut text = location(view, task);
+    text.push_str(&why.unwrap_or_default());
+    text
+}
+
+fn location(view: &State, task: &Task) -> String {
     let instance = view.instance(task.instance);
     let zone = instance.map(|instance| instance.zone()).filter(|zone| !zone.is_empty());
     let zone = zone.map(|zone| format!(" in zone {zone}")).unwrap_or_default();
     let is_connected = instance.is_some_and(|instance| instance.connected);
     let status = task.observed.last_status;
-    let mut text = format!("The task was placed on {}{zone} and is {}", task.instance, status.as_str());
+    let mut text = match task.is_placed() {
+        true => format!("The task was placed on {}{zone} and is {}", task.instance, status.as_str()),
+        false => format!("The task never found a place and is {}", status.as_str()),
+    };
     let waits = match status {
         TaskStatus::Stopped => task.stop_reason().map(|stop| stop.reason.to_string()),
         _ if !is_connected => Some("the agent of the instance is not connected".to_owned()),
@@ -206,6 +258,8 @@ impl Answer {
             groups: self.answers.groups(),
             answers: self.answers.iter().cloned().collect(),
             recorded,
+            decision: None,
+            position: None,
         }
     }
 }

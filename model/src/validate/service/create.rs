@@ -15,7 +15,7 @@ use crate::service::task_set::Controller;
 use crate::service::{Deployment, DeploymentBounds, Service, ServiceStatus};
 use crate::state::State;
 use crate::task_definition::TaskDefinition;
-use crate::validate::launch::Launch;
+use crate::validate::launch::{self, Launch};
 use crate::validate::{Accepted, Admission, capacity_provider, name, placement, tag};
 use crate::wire::Wire;
 
@@ -179,8 +179,8 @@ fn build(
         deployment_configuration: Some(parsed.echo),
         placement_constraints: request.placement_constraints.clone(),
         placement_strategy: request.placement_strategy.clone(),
-        network_configuration: request.network_configuration.clone(),
-        health_check_grace_period_seconds: request.health_check_grace_period_seconds,
+        network_configuration: launch::echo(request.network_configuration.as_ref()),
+        health_check_grace_period_seconds: Some(request.health_check_grace_period_seconds()),
         scheduling_strategy: Some(scheduling(is_daemon).into()),
         deployment_controller: Some(pb::DeploymentController {
             r#type: Some(match controller {

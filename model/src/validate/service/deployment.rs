@@ -42,6 +42,10 @@ pub(super) fn parse(
             settings.early_success = early_success(early)?;
             echo.early_success_criteria = Some(*early);
         }
+        // Those that are not enabled are told of as they were given.
+        if given.alarms.is_some() {
+            echo.alarms.clone_from(&given.alarms);
+        }
         settings.hooks = hook::parse(&given.lifecycle_hooks, view)?;
         echo.lifecycle_hooks.clone_from(&given.lifecycle_hooks);
     }

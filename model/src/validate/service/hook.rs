@@ -1,7 +1,7 @@
 //! Lifecycle hooks of deployments: what they may be, and at which stages.
 //!
-//! ECS knows Lambda functions and pauses. In the place of a function's ARN stand here an `http://` URL (`https://`
-//! is refused until it can be asked), or a task definition whose task has to exit with 0: by family, `family:revision` or ARN, or `task-definition:target` for
+//! ECS knows Lambda functions and pauses. In the place of a function's ARN stand here an `http://` or `https://` URL, or
+//! a task definition whose task has to exit with 0: by family, `family:revision` or ARN, or `task-definition:target` for
 //! that of the revision being deployed. `hookDetails` then has `containerOverrides`, as RunTask takes them.
 
 use std::ops::RangeInclusive;
@@ -51,9 +51,8 @@ fn one(hook: &pb::DeploymentLifecycleHook, view: &State) -> Result<Hook, ApiErro
         (false, text) if text.starts_with("arn:") && text.contains(":lambda:") => {
             return Err(unsupported("A Lambda function as a lifecycle hook"));
         }
-        (false, text) if text.starts_with("http://") => HookTarget::Webhook(text.to_owned()),
-        (false, text) if text.starts_with("https://") => {
-            return Err(unsupported("A lifecycle hook with an https URL"));
+        (false, text) if text.starts_with("http://") || text.starts_with("https://") => {
+            HookTarget::Webhook(text.to_owned())
         }
         (false, text) => task(text, hook.hook_details.as_ref(), view)?,
     };

@@ -38,11 +38,14 @@ impl Extras<'_> {
         let asked = [
             (
                 controller == Some(pb::DeploymentControllerType::CodeDeploy),
-                "The CODE_DEPLOY deployment controller",
+                "The deploymentController CODE_DEPLOY",
             ),
-            (!self.load_balancers.is_empty(), "A service with load balancers"),
-            (!self.registries.is_empty(), "A service with service registries"),
-            (self.connect.is_some_and(pb::ServiceConnectConfiguration::enabled), "Service Connect"),
+            (!self.load_balancers.is_empty(), "A service with loadBalancers"),
+            (!self.registries.is_empty(), "A service with serviceRegistries"),
+            (
+                self.connect.is_some_and(pb::ServiceConnectConfiguration::enabled),
+                "A serviceConnectConfiguration that is enabled",
+            ),
             (!self.volumes.is_empty(), "A service with volumeConfigurations"),
             (!self.lattice.is_empty(), "A service with vpcLatticeConfigurations"),
             (!self.gateways.is_empty(), "A service with gatewayConnectors"),

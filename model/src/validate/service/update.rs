@@ -15,7 +15,7 @@ use crate::service::task_set::Controller;
 use crate::service::{Service, ServiceStatus};
 use crate::state::State;
 use crate::task_definition::TaskDefinition;
-use crate::validate::launch::Launch;
+use crate::validate::launch::{self, Launch};
 use crate::validate::{Accepted, Admission, name, placement};
 use crate::wire::Wire;
 
@@ -115,7 +115,7 @@ fn spec(
         spec.placement_strategy.clone_from(&list.items);
     }
     if request.network_configuration.is_some() {
-        spec.network_configuration.clone_from(&request.network_configuration);
+        spec.network_configuration = launch::echo(request.network_configuration.as_ref());
     }
     if let Some(propagate) = name::member::<pb::PropagateTags>("propagateTags", request.propagate_tags)? {
         spec.propagate_tags = Some(propagate.into());

@@ -3,13 +3,13 @@
 use berth_proto::ecs::v1 as pb;
 
 use super::template::{Call, Template};
-use super::token;
+use super::{queue, token};
 use crate::command::{Command, StartTasks};
 use crate::container_instance::InstanceStatus;
 use crate::error::ApiError;
 use crate::id::{ClusterName, TaskId};
 use crate::limits::TASKS_PER_RUN;
-use crate::placement::PlacementRules;
+use crate::placement::{Decision, How, PlacementRules};
 use crate::plan::gpu;
 use crate::plan::placement::{Counted, Failure, Placer, Request};
 use crate::resource::Requirements;
@@ -63,6 +63,10 @@ pub fn run(request: &pb::RunTaskRequest, view: &State, admission: &mut Admission
             });
         }
     }
+    if let Some(queueing) = queue::parse(request.queue.as_ref(), admission.now)? {
+        let id = |place| token.map_or_else(|| admission.ids.task(), |call| call.id(place));
+        return Ok(queue::start(&template, queueing, (0..count).map(id)));
+    }
     if view.instances_in(cluster).all(|instance| instance.status == InstanceStatus::Inactive) {
         return Err(ApiError::invalid("No Container Instances were found in your cluster."));
     }
@@ -71,10 +75,10 @@ pub fn run(request: &pb::RunTaskRequest, view: &State, admission: &mut Admission
     let mut placer = Placer::new(&placing);
     let mut start = Placed::default();
     for place in 0..count {
-        match placer.place(&template.needs) {
-            Ok(instance) => {
+        match placer.decide(&template.needs) {
+            Ok((instance, decision)) => {
                 let id = token.map_or_else(|| admission.ids.task(), |call| call.id(place));
-                start.tasks.push(template.task(id, instance));
+                start.tasks.push(template.task(id, instance, Some(decision)));
             }
             // The others are of the same kind: they would be refused for the same reasons.
             Err(refusals) => {
@@ -114,9 +118,13 @@ pub fn start(
     let mut placer = Placer::new(&placing);
     let mut start = Placed::default();
     for reference in &request.container_instances {
-        let instance = name::instance(reference, cluster)?;
+        let instance = name::instance(reference, cluster, view)?;
         match placer.place_on(instance, &template.needs) {
-            Ok(()) => start.tasks.push(template.task(admission.ids.task(), instance)),
+            Ok(()) => {
+                let zone = view.instance(instance).map(|instance| instance.zone()).unwrap_or_default();
+                let decision = Decision::given(How::Named, zone);
+                start.tasks.push(template.task(admission.ids.task(), instance, Some(decision)));
+            }
             Err(refusal) => start.failures.push(refusal.failure()),
         }
     }

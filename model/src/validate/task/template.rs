@@ -7,7 +7,7 @@ use berth_proto::ecs::v1 as pb;
 use super::overrides;
 use crate::error::ApiError;
 use crate::id::{ClusterName, InstanceId, TaskId};
-use crate::placement::PlacementRules;
+use crate::placement::{Decision, PlacementRules};
 use crate::resource::Requirements;
 use crate::state::State;
 use crate::task::{DesiredStatus, Observed, Owner, Scheduling, Task};
@@ -132,7 +132,8 @@ impl Call<'_> {
 // === impl Template ===
 
 impl Template<'_> {
-    pub(super) fn task(&self, id: TaskId, instance: InstanceId) -> Task {
+    pub(super) fn task(&self, id: TaskId, instance: InstanceId, decision: Option<Decision>) -> Task {
+        let decision = decision.map(Arc::new);
         Task {
             id,
             cluster: self.cluster.clone(),
@@ -151,7 +152,7 @@ impl Template<'_> {
             desired: DesiredStatus::Running,
             stop: None,
             observed: Observed::default(),
-            scheduling: Scheduling { rules: self.rules.clone(), ..Scheduling::default() },
+            scheduling: Scheduling { rules: self.rules.clone(), decision, ..Scheduling::default() },
             version: 1,
             images: None,
             unhealthy_at: None,

@@ -22,7 +22,7 @@ const TOKEN_LENGTH: usize = 64;
 /// A call that can be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Call {
-    /// Of the cluster and the token.
+    /// Of the cluster, its region and the token.
     token: u128,
     /// The lower half of all ids.
     parameters: u128,
@@ -45,7 +45,8 @@ impl Call {
                 "clientToken must have at most {TOKEN_LENGTH} ASCII characters."
             )));
         }
-        let name = format!("{}\0{cluster}\0{token}", view.cluster_id());
+        let region = view.region().map(|region| format!("\0{region}")).unwrap_or_default();
+        let name = format!("{}\0{cluster}\0{token}{region}", view.cluster_id());
         let parameters = spread(fnv128(&request.encode_to_vec())) >> 64;
         Ok(Some(Self { token: fnv128(name.as_bytes()), parameters }))
     }

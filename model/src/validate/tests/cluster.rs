@@ -4,7 +4,8 @@ use serde_json::{Value as Json, json};
 
 use super::json::message;
 use super::world::{World, verdict};
-use crate::validate::cluster;
+use crate::command::Command;
+use crate::validate::{account_setting, cluster};
 
 #[test]
 fn clusters_are_made_with_known_settings() {
@@ -32,7 +33,7 @@ fn clusters_are_made_with_known_settings() {
         ),
         (
             json!({"serviceConnectDefaults": {"namespace": "n"}}),
-            "UnsupportedFeatureException: Service Connect is not supported yet.",
+            "UnsupportedFeatureException: serviceConnectDefaults is not supported yet.",
         ),
         (execute(json!({"logging": "DEFAULT"})), "ok"),
         (
@@ -49,6 +50,24 @@ fn clusters_are_made_with_known_settings() {
         let found = verdict(cluster::create(&message(&request), &world.state, &admission));
         assert_eq!(found, expected, "{request}");
     }
+}
+
+#[test]
+fn a_new_cluster_has_the_settings_that_the_account_has() {
+    let mut world = World::new();
+    let admission = world.admission();
+    let insights = |world: &World, request: Json| {
+        let (_, command) = cluster::create(&message(&request), &world.state, &admission).expect("admitted");
+        let Command::CreateCluster(made) = command else { panic!("{command:?}") };
+        made.spec.settings.iter().map(|setting| setting.value().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(insights(&world, json!({})), ["disabled"]);
+    let default = json!({"name": "containerInsights", "value": "enabled"});
+    let (_, command) = account_setting::put_default(&message(&default), &world.state).expect("admitted");
+    world.apply(command);
+    assert_eq!(insights(&world, json!({})), ["enabled"]);
+    let given = json!({"settings": [{"name": "containerInsights", "value": "enhanced"}]});
+    assert_eq!(insights(&world, given), ["enhanced"]);
 }
 
 #[test]

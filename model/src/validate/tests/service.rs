@@ -112,7 +112,7 @@ fn launch_types_and_networks_go_with_the_definition() {
         (json!({"launchType": "FARGATE"}), "Task definition does not support launch_type FARGATE."),
         (
             json!({"launchType": "FARGATE", "taskDefinition": "fargate"}),
-            "UnsupportedFeatureException: The launch type FARGATE is not supported yet.",
+            "UnsupportedFeatureException: The launchType FARGATE is not supported yet.",
         ),
         (json!({"taskDefinition": "fargate"}), "Task definition does not support launch_type EC2."),
         (
@@ -207,10 +207,13 @@ fn what_is_not_there_yet_is_refused_and_what_is_off_is_not() {
     };
     let target_group = json!({"targetGroupArn": "arn:x", "containerName": "web", "containerPort": 80});
     let rows = [
-        (json!({"deploymentController": {"type": "CODE_DEPLOY"}}), "The CODE_DEPLOY deployment controller"),
-        (json!({"loadBalancers": [target_group]}), "A service with load balancers"),
-        (json!({"serviceRegistries": [{"registryArn": "arn:x"}]}), "A service with service registries"),
-        (json!({"serviceConnectConfiguration": {"enabled": true}}), "Service Connect"),
+        (json!({"deploymentController": {"type": "CODE_DEPLOY"}}), "The deploymentController CODE_DEPLOY"),
+        (json!({"loadBalancers": [target_group]}), "A service with loadBalancers"),
+        (json!({"serviceRegistries": [{"registryArn": "arn:x"}]}), "A service with serviceRegistries"),
+        (
+            json!({"serviceConnectConfiguration": {"enabled": true}}),
+            "A serviceConnectConfiguration that is enabled",
+        ),
         (json!({"volumeConfigurations": [{"name": "v"}]}), "A service with volumeConfigurations"),
         (json!({"capacityProviderStrategy": [{"capacityProvider": "p"}]}), "A capacityProviderStrategy"),
         (json!({"role": "r"}), "A service with a role"),
@@ -352,7 +355,7 @@ fn updates_of_what_cannot_be_updated_are_refused() {
         (json!({"desiredCount": 5001}), "InvalidParameterException: Desired count exceeds limit."),
         (
             json!({"loadBalancers": [{"targetGroupArn": "arn:x"}]}),
-            "UnsupportedFeatureException: A service with load balancers is not supported yet.",
+            "UnsupportedFeatureException: A service with loadBalancers is not supported yet.",
         ),
         (json!({"loadBalancers": []}), "ok"),
         (

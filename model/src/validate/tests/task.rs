@@ -8,6 +8,7 @@ use crate::command::{Command, Outcome};
 use crate::error::ApiError;
 use crate::id::TaskId;
 use crate::task::Task;
+use crate::time::Timestamp;
 use crate::validate::task::{self, Start};
 
 fn run(world: &mut World, request: &Json) -> Result<Start, ApiError> {
@@ -282,4 +283,53 @@ fn tasks_are_stopped_described_and_listed() {
         verdict(list(json!({"startedBy": "me", "family": "web"}))),
         "InvalidParameterException: startedBy cannot be used together with containerInstance, family or serviceName."
     );
+}
+
+#[test]
+fn queued_tasks_wait_instead_of_being_refused() {
+    let mut world = World::new();
+    world.web();
+    assert_eq!(
+        verdict(run(&mut world, &json!({}))),
+        "InvalidParameterException: No Container Instances were found in your cluster."
+    );
+    let options = json!({"priority": 7, "timeoutSeconds": 60});
+    let queued = run(&mut world, &json!({"count": 3, "queue": options})).expect("it waits");
+    assert_eq!((queued.tasks.len(), queued.failures.len()), (3, 0));
+    world.apply(queued.command.expect("it queues"));
+    let task = world.state.task(queued.tasks[0]).expect("it is there");
+    let queue = task.scheduling.queue.expect("it may wait");
+    assert!(task.is_queued());
+    assert_eq!((queue.priority, queue.deadline), (7, Some(Timestamp::from_unix_ms(1_700_000_060_000))));
+}
+
+#[test]
+fn a_queue_has_its_own_limits() {
+    let mut world = furnished();
+    let rows = [
+        (json!({}), "ok"),
+        (json!({"priority": 1001}), "queue.priority must be between -1000 and 1000, is 1001."),
+        (json!({"priority": -1000, "timeoutSeconds": 604_800}), "ok"),
+        (json!({"timeoutSeconds": 0}), "queue.timeoutSeconds must be between 1 and 604800, is 0."),
+        (json!({"timeoutSeconds": 604_801}), "queue.timeoutSeconds must be between 1 and 604800, is 604801."),
+    ];
+    for (options, expected) in rows {
+        let verdict = verdict(run(&mut world, &json!({"queue": options})));
+        assert!(verdict.ends_with(expected), "{options}: {verdict}");
+    }
+}
+
+#[test]
+fn a_queued_call_can_be_repeated() {
+    let mut world = furnished();
+    let request = json!({"count": 2, "clientToken": "once", "queue": {}});
+    let first = run(&mut world, &request).expect("it waits");
+    world.apply(first.command.expect("it queues"));
+    let second = run(&mut world, &request).expect("it is the same call");
+    assert!(second.command.is_none());
+    let ids = |mut ids: Vec<TaskId>| {
+        ids.sort();
+        ids
+    };
+    assert_eq!(ids(second.tasks), ids(first.tasks));
 }

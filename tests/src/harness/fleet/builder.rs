@@ -33,6 +33,7 @@ pub struct Builder {
     simulated: bool,
     controller_flags: Vec<String>,
     agent_flags: Vec<String>,
+    spare_agent_flags: Vec<String>,
     limit: Duration,
 }
 
@@ -50,6 +51,7 @@ impl Default for Builder {
             simulated: false,
             controller_flags: Vec::new(),
             agent_flags: Vec::new(),
+            spare_agent_flags: Vec::new(),
             limit: LIMIT,
         }
     }
@@ -116,6 +118,13 @@ impl Builder {
     #[must_use]
     pub fn agent_flag(mut self, flag: &str) -> Self {
         self.agent_flags.extend(flag.split_whitespace().map(str::to_owned));
+        self
+    }
+
+    /// One more flag for every agent that is a spare.
+    #[must_use]
+    pub fn spare_agent_flag(mut self, flag: &str) -> Self {
+        self.spare_agent_flags.extend(flag.split_whitespace().map(str::to_owned));
         self
     }
 
@@ -249,6 +258,9 @@ impl Builder {
             arguments.extend(["--docker-host".to_owned(), hosts.engine(host).address().to_owned()]);
         }
         arguments.extend(self.agent_flags.iter().cloned());
+        if number >= self.agents {
+            arguments.extend(self.spare_agent_flags.iter().cloned());
+        }
         let daemon = Daemon::new(&name, binary::path("berth-agent")?, arguments, &dir);
         let seat = Seat { daemon, host, address: String::new(), cut_off: false };
         Ok(Agent { seat, zone, instance_id: String::new() })

@@ -153,6 +153,15 @@ impl Fleet {
         reply.context("RegisterTaskDefinition").map(drop)
     }
 
+    /// The same with so many CPU units: an instance has 4096 of them.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn register_sized(&self, family: &str, cpu_units: i32) -> Result<()> {
+        let container = ecs::ContainerDefinition { cpu: Some(cpu_units), ..container("1", &[]) };
+        self.register_container(family, container).await
+    }
+
     /// The same with any image and no environment.
     ///
     /// # Errors

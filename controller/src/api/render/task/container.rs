@@ -16,12 +16,15 @@ pub(super) fn containers(
     scope: &Scope,
 ) -> Vec<pb::Container> {
     match definition {
-        Some(definition) => definition
-            .definition
-            .container_definitions
-            .iter()
-            .map(|definition| container(task, definition, scope))
-            .collect(),
+        Some(definition) => {
+            let containers = definition.definition.container_definitions.iter();
+            let mut gpu_ids = task.scheduling.gpu_ids.iter();
+            let message = |one: &pb::ContainerDefinition| pb::Container {
+                gpu_ids: gpu_ids.by_ref().take(gpus(definition, one.name())).cloned().collect(),
+                ..container(task, one, scope)
+            };
+            containers.map(message).collect()
+        }
         None => task
             .observed
             .containers
@@ -46,6 +49,12 @@ pub(super) fn overrides(task: &Task, definition: Option<&TaskDefinition>) -> pb:
         echoed.container_overrides.push(at.map_or_else(bare, |at| given.remove(at)));
     }
     echoed
+}
+
+/// How many of the task's GPUs a container has to itself.
+fn gpus(definition: &TaskDefinition, container: &str) -> usize {
+    let facts = definition.facts.containers.iter().find(|facts| facts.name == container);
+    usize::try_from(facts.map_or(0, |facts| facts.gpus)).unwrap_or(usize::MAX)
 }
 
 fn container(task: &Task, definition: &pb::ContainerDefinition, scope: &Scope) -> pb::Container {

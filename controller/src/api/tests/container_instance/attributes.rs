@@ -99,7 +99,7 @@ cases!(
             ..Default::default()
         };
         let answer = controller.instances().delete_attributes(request).await.unwrap().into_inner();
-        assert_eq!(answer.attributes[0].name(), "stack");
+        assert_eq!((answer.attributes[0].name(), answer.attributes[0].value()), ("stack", "prod"));
         assert_eq!(listed(&controller, list(Some("stack"))).await, []);
     }),
     (DeleteAttributes, Refused, the_target_must_be_there, async |controller| {

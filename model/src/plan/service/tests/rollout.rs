@@ -23,7 +23,7 @@ impl World {
         self.update(|update| update.settings = Some(settings));
     }
 
-    fn with_breaker(desired: u32, rollback: bool) -> Self {
+    pub(super) fn with_breaker(desired: u32, rollback: bool) -> Self {
         let mut world = Self::new(desired);
         world.configure(DeploymentSettings {
             breaker: Some(CircuitBreaker { rollback, ..CircuitBreaker::default() }),
@@ -33,12 +33,12 @@ impl World {
         world
     }
 
-    fn record(&self) -> &ServiceDeployment {
+    pub(super) fn record(&self) -> &ServiceDeployment {
         self.service().records.deployments.back().expect("there was one")
     }
 
     /// The tasks of a deployment that should run.
-    fn of(&self, id: DeploymentId) -> Vec<TaskId> {
+    pub(super) fn of(&self, id: DeploymentId) -> Vec<TaskId> {
         let wanted = self.wanted();
         wanted.into_iter().filter(|task| task.deployment() == Some(id)).map(|task| task.id).collect()
     }
