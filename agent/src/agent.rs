@@ -14,6 +14,7 @@ use berth_process::shutdown::{OnError, Shutdown};
 use berth_process::token::Signer;
 
 use crate::cleanup::{self, Cleanup};
+use crate::conduit::Conduits;
 use crate::controllers::Controllers;
 use crate::definition::Interner;
 use crate::endpoint;
@@ -155,6 +156,8 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
         metrics.clone(),
     );
     shutdown.spawn("cleanup", OnError::Shutdown, cleanup.run(shutdown.token().clone()));
+    let conduits =
+        Conduits::new(handle.clone(), runtime.clone(), (channels.clone(), signer.clone()), shutdown.child());
     let session = Session::new(session::Parts {
         controllers: options.controllers,
         controllers_told: remembered.controllers,
@@ -167,6 +170,7 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
         asked: controllers,
         outbox,
         runtime,
+        conduits,
         entropy,
         metrics,
         presence,

@@ -4,7 +4,6 @@
 //! runtime shows and touches only containers with the label of its own instance.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,9 +12,9 @@ use berth_proto::agent::v1::RegistryCredentials;
 use berth_proto::ecs::v1 as ecs;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use tokio::io::AsyncWrite;
 
 pub mod docker;
+pub mod reach;
 pub mod sim;
 
 /// The labels of a container, by which an operator finds it and its agent knows it again.
@@ -265,42 +264,6 @@ pub struct LogRecord {
     pub bytes: Bytes,
 }
 
-/// A command to run in a container.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ExecOptions {
-    /// The program and its arguments.
-    pub command: Vec<String>,
-    /// It gets a terminal.
-    pub tty: bool,
-    /// How large that is.
-    pub size: Option<TerminalSize>,
-}
-
-/// How large a terminal is, in characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TerminalSize {
-    /// Of a line.
-    pub columns: u16,
-    /// Lines.
-    pub rows: u16,
-}
-
-/// What a command prints: whether to standard error, and what.
-pub type Output = BoxStream<'static, Result<(bool, Bytes), Error>>;
-
-/// What a command reads.
-pub type Input = Pin<Box<dyn AsyncWrite + Send>>;
-
-/// A command that runs.
-pub struct ExecStreams {
-    /// By which the runtime knows it.
-    pub id: String,
-    /// Ends with the command.
-    pub output: Output,
-    /// Shutting it down is the end of its standard input.
-    pub input: Input,
-}
-
 /// How full the disk is that images and containers live on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DiskUse {
@@ -312,7 +275,7 @@ pub struct DiskUse {
 
 /// Whatever runs the containers of one instance.
 #[async_trait]
-pub trait Runtime: Send + Sync + 'static {
+pub trait Runtime: reach::Reach + Send + Sync + 'static {
     /// The host and what its runtime can do.
     async fn host(&self) -> Result<Host, Error>;
     /// The image, when it is on the host.
@@ -348,12 +311,6 @@ pub trait Runtime: Send + Sync + 'static {
     async fn describe(&self, runtime_id: &str) -> Result<Option<Details>, Error>;
     /// What a container uses now, as Docker tells it; none when it does not run.
     async fn stats(&self, runtime_id: &str) -> Result<Option<serde_json::Value>, Error>;
-    /// Starts a command in a container.
-    async fn exec(&self, runtime_id: &str, options: &ExecOptions) -> Result<ExecStreams, Error>;
-    /// Tells a command how large its terminal is.
-    async fn exec_resize(&self, id: &str, size: TerminalSize) -> Result<(), Error>;
-    /// With what a command ended; none when it runs.
-    async fn exec_exit_code(&self, id: &str) -> Result<Option<i32>, Error>;
     /// How full the disk is; none when it cannot be told.
     async fn disk_use(&self) -> Option<DiskUse>;
 }

@@ -32,8 +32,8 @@ use crate::proposer::{ProposeError, Proposer};
 use crate::raft::Consensus;
 use crate::region::Chosen;
 
+pub mod conduits;
 mod connection;
-pub mod exec;
 pub mod leases;
 pub mod liveness;
 pub mod logs;
@@ -41,8 +41,8 @@ mod manifest;
 pub mod registry;
 mod reports;
 
+use conduits::Conduits;
 use connection::{Connection, Place};
-use exec::Commands;
 use logs::Logs;
 use registry::{Entry, Registry};
 
@@ -60,7 +60,7 @@ pub struct Sessions {
     proposer: Proposer,
     registry: Registry,
     logs: Logs,
-    commands: Commands,
+    conduits: Conduits,
     clock: Clock,
     shutdown: Shutdown,
 }
@@ -72,9 +72,9 @@ impl Sessions {
     pub fn new(consensus: Consensus, clock: Clock, entropy: Entropy, shutdown: Shutdown) -> Self {
         let proposer = consensus.proposer();
         let registry = Registry::default();
-        let logs = Logs::new(registry.clone(), entropy.clone());
-        let commands = Commands::new(registry.clone(), entropy);
-        Self { consensus, proposer, registry, logs, commands, clock, shutdown }
+        let logs = Logs::new(registry.clone(), entropy);
+        let conduits = Conduits::new(registry.clone());
+        Self { consensus, proposer, registry, logs, conduits, clock, shutdown }
     }
 
     /// Who is connected here.
@@ -87,9 +87,9 @@ impl Sessions {
         &self.logs
     }
 
-    /// Commands in containers whose agents are connected here.
-    pub fn commands(&self) -> &Commands {
-        &self.commands
+    /// Conduits to agents that are connected here.
+    pub fn conduits(&self) -> &Conduits {
+        &self.conduits
     }
 
     /// Tells sessions of changed manifests until the feed ends.
@@ -170,7 +170,7 @@ type Outbound = Pin<Box<dyn Stream<Item = Result<pb::ControllerMessage, Status>>
 #[tonic::async_trait]
 impl Agents for Sessions {
     type SessionStream = Outbound;
-    type PushExecStream = Pin<Box<dyn Stream<Item = Result<pb::ExecInput, Status>> + Send>>;
+    type PushConduitStream = Pin<Box<dyn Stream<Item = Result<pb::ConduitInput, Status>> + Send>>;
 
     async fn session(
         &self,
@@ -188,15 +188,14 @@ impl Agents for Sessions {
         Ok(Response::new(pb::PushLogsResponse {}))
     }
 
-    async fn push_exec(
+    async fn push_conduit(
         &self,
-        request: Request<Streaming<pb::ExecOutput>>,
-    ) -> Result<Response<Self::PushExecStream>, Status> {
-        let (input, pass_on) = self.commands.attach(request.into_inner()).await?;
+        request: Request<Streaming<pb::ConduitOutput>>,
+    ) -> Result<Response<Self::PushConduitStream>, Status> {
+        let (input, pass_on) = self.conduits.attach(request.into_inner()).await?;
         let token = self.shutdown.token().clone();
-        self.shutdown.spawn("exec", OnError::Log, async move {
-            // An agent that goes away is nothing that this controller has to say anything about.
-            let _ = token.run_until_cancelled(pass_on).await;
+        self.shutdown.spawn("conduit", OnError::Log, async move {
+            token.run_until_cancelled(pass_on).await;
             Ok::<(), std::convert::Infallible>(())
         });
         Ok(Response::new(Box::pin(futures::StreamExt::map(ReceiverStream::new(input), Ok))))

@@ -10,13 +10,16 @@ use berth_model::time::Timestamp;
 use berth_process::reconcile::Status as ReconcilerStatus;
 use berth_proto::admin::v1 as admin;
 use berth_proto::agent::v1 as agent;
+use berth_proto::peer::v1 as peer;
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::{mpsc, watch};
 use tonic::{Code, Status, async_trait};
 
 use crate::api::depends::RemoveError;
 use crate::api::{self, Unavailable};
+use crate::conduit::{self, Outputs};
 use crate::leader::Current;
+use crate::limits::CONDUIT_CHUNKS_IN_FLIGHT;
 use crate::proposer::Proposer;
 use crate::raft::membership::MembershipError;
 use crate::raft::service::{LogStream as PeerLogStream, Sessions as PeerSessions};
@@ -24,6 +27,10 @@ use crate::raft::{Consensus, ControllerId};
 use crate::session::Sessions;
 use crate::session::leases::Leases;
 use crate::session::logs::{LogStream, OpenError};
+
+mod conduits;
+
+pub(crate) use conduits::Ways;
 
 /// How long another controller may take to say whether it has an agent's session.
 const PEER_TIMEOUT: Duration = Duration::from_secs(3);
@@ -56,9 +63,6 @@ pub(crate) struct PeerDoor {
     /// What the reconcilers do.
     pub(crate) reconciling: Arc<Reconciling>,
 }
-
-/// Commands in containers, through the sessions here. A caller whose task's agent is connected elsewhere asks there.
-pub(crate) struct CommandStreams(pub(crate) Sessions);
 
 /// Log streams through the sessions of all controllers.
 pub(crate) struct LogStreams {
@@ -196,6 +200,27 @@ impl PeerSessions for PeerDoor {
         stream.map(chunks).map_err(|error| Status::unavailable(error.to_string()))
     }
 
+    fn has_session(&self, container_instance_id: &str) -> bool {
+        container_instance_id.parse().is_ok_and(|instance| self.sessions.conduits().reaches(instance))
+    }
+
+    fn open_conduit(
+        &self,
+        start: peer::OpenConduitStart,
+        inputs: BoxStream<'static, agent::ConduitInput>,
+    ) -> Result<Outputs, Status> {
+        let instance = start.container_instance_id.parse();
+        let instance = instance.map_err(|_| Status::invalid_argument("not a container instance id"))?;
+        let (sender, input) = mpsc::channel(CONDUIT_CHUNKS_IN_FLIGHT);
+        let outputs = self.sessions.conduits().open(instance, start.open.unwrap_or_default(), input);
+        let outputs = outputs.map_err(|error| Status::unavailable(error.to_string()))?;
+        Ok(conduit::join(inputs, sender, outputs, None))
+    }
+
+    fn end_conduit(&self, request_id: &str) -> bool {
+        self.sessions.conduits().end(request_id)
+    }
+
     async fn list_reconcilers(&self) -> Result<Vec<admin::Reconciler>, Status> {
         self.reconciling.here().ok_or_else(|| Status::unavailable("this controller does not lead"))
     }
@@ -224,20 +249,6 @@ impl api::LogSource for LogStreams {
             }
         }
         Err(Unavailable("the agent that runs the task is connected to no controller".into()))
-    }
-}
-
-// === impl CommandStreams ===
-
-#[async_trait]
-impl api::CommandSource for CommandStreams {
-    async fn exec(
-        &self,
-        instance: InstanceId,
-        request: agent::OpenExec,
-        input: mpsc::Receiver<agent::ExecInput>,
-    ) -> Result<BoxStream<'static, Result<agent::ExecOutput, Status>>, Unavailable> {
-        self.0.commands().open(instance, request, input).map_err(unavailable)
     }
 }
 

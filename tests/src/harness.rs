@@ -20,4 +20,7 @@ pub mod slot;
 pub mod wait;
 pub mod watchdog;
 
-pub use requirement::{require_aws_clients, require_docker, require_hosts, require_registry};
+pub use requirement::{
+    require_aws_clients, require_busybox, require_docker, require_hosts, require_registry,
+    require_session_plugin,
+};

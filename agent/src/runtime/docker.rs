@@ -18,8 +18,8 @@ use futures::stream::BoxStream;
 use parking_lot::Mutex;
 
 use super::{
-    Container, Details, DiskUse, Error, Event, ExecOptions, ExecStreams, Host, Image, Launch, Listed,
-    LogOptions, LogRecord, Runtime, TerminalSize, Volume, label,
+    Container, Details, DiskUse, Error, Event, Host, Image, Launch, Listed, LogOptions, LogRecord, Runtime,
+    Volume, label,
 };
 use crate::limits;
 
@@ -28,10 +28,12 @@ mod describe;
 mod error;
 mod events;
 mod exec;
+mod files;
 mod host;
 mod image;
 mod logs;
 mod network;
+mod reach;
 mod state;
 
 use error::{explain, is_status};
@@ -206,18 +208,6 @@ impl Runtime for Docker {
 
     async fn stats(&self, runtime_id: &str) -> Result<Option<serde_json::Value>, Error> {
         describe::stats(&self.client().await?, runtime_id).await
-    }
-
-    async fn exec(&self, runtime_id: &str, options: &ExecOptions) -> Result<ExecStreams, Error> {
-        exec::start(&self.client().await?, runtime_id, options).await
-    }
-
-    async fn exec_resize(&self, id: &str, size: TerminalSize) -> Result<(), Error> {
-        exec::resize(&self.client().await?, id, size).await
-    }
-
-    async fn exec_exit_code(&self, id: &str) -> Result<Option<i32>, Error> {
-        exec::exit_code(&self.client().await?, id).await
     }
 
     async fn disk_use(&self) -> Option<DiskUse> {

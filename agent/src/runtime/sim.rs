@@ -15,10 +15,11 @@ use berth_proto::agent::v1::RegistryCredentials;
 use futures::stream::BoxStream;
 
 use super::{
-    Container, Details, DiskUse, Error, Event, ExecOptions, ExecStreams, Host, Image, Launch, Listed,
-    LogOptions, LogRecord, Runtime, TerminalSize, Volume,
+    Container, Details, DiskUse, Error, Event, Host, Image, Launch, Listed, LogOptions, LogRecord, Runtime,
+    Volume,
 };
 
+mod reach;
 pub mod script;
 mod world;
 
@@ -256,18 +257,6 @@ impl Runtime for Sim {
 
     /// A simulated container uses nothing.
     async fn stats(&self, _: &str) -> Result<Option<serde_json::Value>, Error> {
-        Ok(None)
-    }
-
-    async fn exec(&self, runtime_id: &str, _: &ExecOptions) -> Result<ExecStreams, Error> {
-        Err(Error::Refused(format!("container {runtime_id} is simulated and runs no commands")))
-    }
-
-    async fn exec_resize(&self, _: &str, _: TerminalSize) -> Result<(), Error> {
-        Ok(())
-    }
-
-    async fn exec_exit_code(&self, _: &str) -> Result<Option<i32>, Error> {
         Ok(None)
     }
 

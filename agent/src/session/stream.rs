@@ -10,7 +10,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::directory::Directory;
-use super::exec::Commands;
 use super::logs::Logs;
 use super::{Client, Error, Parts};
 use crate::ledger::Verdict;
@@ -30,7 +29,8 @@ pub(super) struct Stream<'a> {
     directory: &'a mut Directory,
     sender: mpsc::Sender<Box<wire::AgentMessage>>,
     logs: Logs,
-    commands: Commands,
+    /// Where the session is with.
+    controller: &'a str,
     heartbeat_interval: Duration,
     heard_at: Instant,
     /// The controller sends heartbeats, so their absence means something.
@@ -47,7 +47,7 @@ impl<'a> Stream<'a> {
     pub(super) fn new(
         parts: &'a Parts,
         directory: &'a mut Directory,
-        client: Client,
+        (controller, client): (&'a str, Client),
         sender: mpsc::Sender<Box<wire::AgentMessage>>,
         welcome: &wire::Welcome,
     ) -> Self {
@@ -60,12 +60,7 @@ impl<'a> Stream<'a> {
             parts,
             directory,
             sender,
-            commands: Commands::new(
-                client.clone(),
-                parts.engine.clone(),
-                parts.runtime.clone(),
-                parts.shutdown.child(),
-            ),
+            controller,
             logs: Logs::new(client, parts.engine.clone(), parts.runtime.clone(), parts.shutdown.child()),
             heartbeat_interval: interval,
             heard_at: now,
@@ -136,8 +131,8 @@ impl<'a> Stream<'a> {
                 self.logs.open(request);
                 Ok(())
             }
-            Some(Down::OpenExec(request)) => {
-                self.commands.open(request);
+            Some(Down::OpenConduit(request)) => {
+                self.parts.conduits.open(self.controller, request);
                 Ok(())
             }
             Some(Down::CloseLogs(request)) => {

@@ -154,12 +154,12 @@ impl Agents for Service {
         Ok(Response::new(ReceiverStream::new(receiver).boxed()))
     }
 
-    type PushExecStream = tokio_stream::Empty<Result<wire::ExecInput, Status>>;
+    type PushConduitStream = tokio_stream::Empty<Result<wire::ConduitInput, Status>>;
 
-    async fn push_exec(
+    async fn push_conduit(
         &self,
-        _: Request<Streaming<wire::ExecOutput>>,
-    ) -> Result<Response<Self::PushExecStream>, Status> {
+        _: Request<Streaming<wire::ConduitOutput>>,
+    ) -> Result<Response<Self::PushConduitStream>, Status> {
         Ok(Response::new(tokio_stream::empty()))
     }
 

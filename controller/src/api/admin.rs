@@ -3,7 +3,7 @@
 use berth_model::error::ApiError;
 use berth_proto::admin::v1 as pb;
 use berth_proto::admin::v1::admin_server::Admin;
-use berth_proto::agent::v1::{ExecOutput, LogChunk};
+use berth_proto::agent::v1::{ConduitOutput, LogChunk};
 use futures::stream::BoxStream;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
@@ -12,8 +12,8 @@ use super::call::{Answer, Handlers};
 use super::error::{Error, IntoStatus};
 use crate::region::Chosen;
 
+mod conduit;
 mod events;
-mod exec;
 mod keys;
 mod logs;
 
@@ -23,7 +23,7 @@ type Stream<T> = BoxStream<'static, Result<T, Status>>;
 impl Admin for Handlers {
     type WatchEventsStream = Stream<pb::Event>;
     type ReadLogsStream = Stream<LogChunk>;
-    type ExecStream = Stream<ExecOutput>;
+    type OpenConduitStream = Stream<ConduitOutput>;
 
     async fn list_controllers(
         &self,
@@ -104,8 +104,11 @@ impl Admin for Handlers {
         keys::delete(self, request).await
     }
 
-    async fn exec(&self, request: Request<Streaming<pb::ExecRequest>>) -> Answer<Self::ExecStream> {
-        exec::exec(self.shared(), request).await.map(Response::new)
+    async fn open_conduit(
+        &self,
+        request: Request<Streaming<pb::ConduitRequest>>,
+    ) -> Answer<Self::OpenConduitStream> {
+        conduit::open(self.shared(), request).await.map(Response::new)
     }
 
     async fn read_logs(&self, request: Request<pb::ReadLogsRequest>) -> Answer<Self::ReadLogsStream> {

@@ -57,16 +57,19 @@ pub trait LogSource: Send + Sync + 'static {
     ) -> Result<BoxStream<'static, Result<agent::LogChunk, Status>>, Unavailable>;
 }
 
-/// Where commands in containers run: at the agent's session, if it is here.
+/// The way into containers: through their agent's session, here or on another controller.
 #[async_trait]
-pub trait CommandSource: Send + Sync + 'static {
-    /// Runs the command that `request` describes, on the agent of this instance; what comes of it. Dropping that ends it.
-    async fn exec(
+pub trait ConduitSource: Send + Sync + 'static {
+    /// Opens the conduit that `request` describes, to the agent of this instance; what comes of it. Dropping that ends it.
+    async fn open(
         &self,
         instance: InstanceId,
-        request: agent::OpenExec,
-        input: mpsc::Receiver<agent::ExecInput>,
-    ) -> Result<BoxStream<'static, Result<agent::ExecOutput, Status>>, Unavailable>;
+        request: agent::OpenConduit,
+        input: mpsc::Receiver<agent::ConduitInput>,
+    ) -> Result<BoxStream<'static, Result<agent::ConduitOutput, Status>>, Unavailable>;
+
+    /// Ends the conduit of this id, wherever it goes through; whether there was one.
+    async fn end(&self, request_id: &str) -> bool;
 }
 
 /// There is nobody to ask right now: no leader, no majority, no agent. Nothing was changed; trying again may work.

@@ -1,37 +1,37 @@
 //! `berth exec`: a command in a container of a task.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::convert::Infallible;
+use std::io::IsTerminal as _;
 
-use berth_proto::admin::v1::{ExecRequest, ExecStart, exec_request};
-use berth_proto::agent::v1::{ExecInput, ExecOutput, LogSource, TerminalSize, exec_input};
+use berth_proto::agent::v1::conduit_input::Input;
+use berth_proto::agent::v1::conduit_target::Target;
+use berth_proto::agent::v1::{Command, LogSource, TerminalSize};
 use clap::Args;
-use tokio::io::AsyncReadExt as _;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::api;
+use crate::conduit::{CHUNK_BYTES, Inlet, Of, Outlet};
 use crate::context::Context;
-use crate::failure::{Exit, Failure, from_status};
+use crate::failure::{Exit, Failure, OrUsage as _};
 
-/// Read from a terminal or a pipe at a time.
-const CHUNK_BYTES: usize = 16 << 10;
+/// What a shell adds to the number of the signal that ended a program.
+const SIGNALLED: u8 = 128;
 
 /// Run a command in a container of a task
 #[derive(Debug, Args)]
 #[command(after_help = "\
-It ends as the command does, with its exit code.
+It ends as the command does, with its exit code. What is piped in is passed on; what is typed is with -i.
 
 Examples:
   berth exec -it 3f2a91c0b7e4 -- sh
   berth exec 3f2a91c0b7e4 -c app -- cat /etc/hosts
-  tar c . | berth exec -i 3f2a91c0b7e4 -- tar x -C /srv")]
+  tar c . | berth exec 3f2a91c0b7e4 -- tar x -C /srv")]
 pub(crate) struct Exec {
     /// The task: id, its beginning, or ARN
     task: String,
-    /// The container; not needed when the task has one
-    #[arg(short, long, value_name = "NAME")]
-    container: Option<String>,
-    /// Pass on what is typed or piped in
+    #[command(flatten)]
+    of: Of,
+    /// Pass on what is typed
     #[arg(short, long)]
     interactive: bool,
     /// Give the command a terminal
@@ -49,8 +49,7 @@ struct Raw;
 
 impl Raw {
     fn begin() -> Result<Self, Failure> {
-        crossterm::terminal::enable_raw_mode()
-            .map_err(|error| Failure::usage(format!("preparing the terminal: {error}")))?;
+        crossterm::terminal::enable_raw_mode().or_usage(|| "preparing the terminal".to_owned())?;
         Ok(Self)
     }
 }
@@ -70,65 +69,71 @@ impl Exec {
             return Err(Failure::usage("-t needs a terminal, and standard input is none"));
         }
         let session = context.connect()?;
-        let ids = api::whole_task_ids(&session, std::slice::from_ref(&self.task)).await?;
-        let start = ExecStart {
-            cluster: session.cluster.clone(),
-            task: ids.into_iter().next().unwrap_or_default(),
-            container: self.container.clone().unwrap_or_default(),
-            command: self.command.clone(),
-            tty: self.tty,
-            size: self.tty.then(size).flatten(),
-        };
-        let (inputs, mut outputs) = session.client.exec(start).await?;
+        let task = Of::task(&session, &self.task).await?;
+        let command =
+            Command { arguments: self.command.clone(), tty: self.tty, size: self.tty.then(size).flatten() };
+        let (inlet, mut outlet) = self.of.open(&session, task, Target::Command(command)).await?;
+        let resized = listen(SignalKind::window_change())?;
+        let ended = ended()?;
         let raw = self.tty.then(Raw::begin).transpose()?;
-        let typed = self.pass_on(inputs);
         let exit = tokio::select! {
             // Not cancel-safe, and need not be: the end of either is the end of the command line.
-            exit = show(&mut outputs) => exit,
-            failure = typed => Err(failure),
+            exit = show(&mut outlet) => exit,
+            never = self.pass_on(inlet, resized) => match never {},
+            exit = ended => Ok(exit),
         };
         drop(raw);
         exit
     }
 
-    /// Passes on what is typed and how large the terminal is. Ends only when that cannot go on.
-    async fn pass_on(&self, inputs: mpsc::Sender<ExecRequest>) -> Failure {
-        let resized = signal(SignalKind::window_change());
-        let Ok(mut resized) = resized else { return Failure::usage("listening to the terminal") };
+    /// Passes on what is typed and how large the terminal is.
+    async fn pass_on(&self, inlet: Inlet, mut resized: Signal) -> Infallible {
         let mut stdin = tokio::io::stdin();
         let mut buffer = vec![0; CHUNK_BYTES];
-        let mut is_open = self.interactive;
-        if !is_open {
-            let _ = inputs.send(request(exec_input::Input::EndOfStdin(true))).await;
-        }
+        let mut is_open = self.interactive || !std::io::stdin().is_terminal();
+        let mut is_taken = is_open || inlet.send(Input::End(true)).await;
         loop {
             let input = tokio::select! {
                 // Cancel-safe: nothing is taken before it is ready.
-                read = stdin.read(&mut buffer), if is_open => match read {
+                read = stdin.read(&mut buffer), if is_open && is_taken => match read {
                     Ok(0) | Err(_) => {
                         is_open = false;
-                        exec_input::Input::EndOfStdin(true)
+                        Input::End(true)
                     }
-                    Ok(length) => exec_input::Input::Stdin(buffer[..length].to_vec()),
+                    Ok(length) => Input::Bytes(buffer[..length].to_vec()),
                 },
                 // Cancel-safe: a signal that was not taken stays.
-                _ = resized.recv(), if self.tty => match size() {
-                    Some(size) => exec_input::Input::Size(size),
+                _ = resized.recv(), if self.tty && is_taken => match size() {
+                    Some(size) => Input::Size(size),
                     None => continue,
                 },
-                // The rest comes from the other side.
+                // What is left to say comes from the other side.
                 else => std::future::pending().await,
             };
-            if inputs.send(request(input)).await.is_err() {
-                std::future::pending::<()>().await;
-            }
+            is_taken = inlet.send(input).await;
         }
     }
 }
 
-fn request(input: exec_input::Input) -> ExecRequest {
-    let input = ExecInput { input: Some(input) };
-    ExecRequest { message: Some(exec_request::Message::Input(input)) }
+/// A signal that ends this process, which leaves the terminal as it found it.
+fn ended() -> Result<impl Future<Output = Exit>, Failure> {
+    let mut terminated = listen(SignalKind::terminate())?;
+    let mut hung_up = listen(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            // Cancel-safe, both: a signal that was not taken stays.
+            _ = terminated.recv() => ended_by(SignalKind::terminate()),
+            _ = hung_up.recv() => ended_by(SignalKind::hangup()),
+        }
+    })
+}
+
+fn listen(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).or_usage(|| "listening to signals".to_owned())
+}
+
+fn ended_by(kind: SignalKind) -> Exit {
+    Exit::Container(SIGNALLED.saturating_add(u8::try_from(kind.as_raw_value()).unwrap_or(0)))
 }
 
 fn size() -> Option<TerminalSize> {
@@ -137,24 +142,22 @@ fn size() -> Option<TerminalSize> {
 }
 
 /// Shows what the command prints, byte for byte, until it has ended.
-async fn show(outputs: &mut tonic::Streaming<ExecOutput>) -> Result<Exit, Failure> {
-    let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
+async fn show(outlet: &mut Outlet) -> Result<Exit, Failure> {
+    let (mut out, mut err) = (tokio::io::stdout(), tokio::io::stderr());
     loop {
-        let output = outputs.message().await.map_err(|status| from_status(&status))?;
-        let Some(output) = output else {
-            return Err(Failure::unreachable("the connection ended before the command did"));
-        };
-        if !output.error.is_empty() {
-            return Err(Failure::refused(output.error));
-        }
+        let output = outlet.next().await?;
         if let Some(code) = output.exit_code {
             return Ok(Exit::Container(u8::try_from(code & 0xff).unwrap_or(u8::MAX)));
         }
-        let written = if output.source() == LogSource::Stderr {
-            err.write_all(&output.bytes).and_then(|()| err.flush())
-        } else {
-            out.write_all(&output.bytes).and_then(|()| out.flush())
+        let written = async {
+            if output.source() == LogSource::Stderr {
+                err.write_all(&output.bytes).await?;
+                err.flush().await
+            } else {
+                out.write_all(&output.bytes).await?;
+                out.flush().await
+            }
         };
-        written.map_err(|_| Failure::closed_pipe())?;
+        written.await.map_err(|_| Failure::closed_pipe())?;
     }
 }

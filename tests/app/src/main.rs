@@ -9,7 +9,6 @@ mod ask;
 mod server;
 mod settings;
 
-use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -27,26 +26,10 @@ fn main() -> ExitCode {
             return ExitCode::from(64);
         }
     };
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [flag, code] = &arguments[..]
-        && flag == "--copy"
-    {
-        return copy(code);
-    }
-    if arguments.iter().any(|argument| argument == "--check") {
+    if std::env::args().any(|argument| argument == "--check") {
         return server::check(settings.port);
     }
     run(settings)
-}
-
-/// What `--copy CODE` does: standard input to standard output, a word to standard error, and this exit code.
-fn copy(code: &str) -> ExitCode {
-    let copied = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::stdout().lock());
-    let told = std::io::stderr().write_all(b"copied\n");
-    match (copied, told) {
-        (Ok(_), Ok(())) => ExitCode::from(code.parse().unwrap_or(1)),
-        _ => ExitCode::FAILURE,
-    }
 }
 
 fn run(settings: Arc<Settings>) -> ExitCode {

@@ -16,6 +16,7 @@ use anyhow::{Context as _, Result, ensure};
 use berth_process::identity::{AccessKey, AdminIdentity, ClusterIdentity};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
 use tokio::sync::MutexGuard;
 
 use super::api::Api;
@@ -171,16 +172,25 @@ impl Fleet {
         self.berth_piped(arguments, &[]).await
     }
 
-    /// The same, with this as its standard input.
+    /// The command line with these arguments, as an administrator of this fleet runs it.
+    ///
+    /// # Errors
+    /// When the program is not built.
+    pub fn berth_command(&self, arguments: &[&str]) -> Result<Command> {
+        let controllers: Vec<_> = self.controllers.iter().filter(|seat| seat.is_reachable()).collect();
+        let addresses = controllers.iter().map(|seat| seat.address.as_str()).collect::<Vec<_>>().join(",");
+        let mut command = Command::new(super::binary::path("berth")?);
+        command.args(arguments).env("HOME", &self.dir).env("BERTH_HOME", self.dir.join("identity"));
+        command.env("BERTH_ENDPOINTS", addresses).env("NO_COLOR", "1").kill_on_drop(true);
+        Ok(command)
+    }
+
+    /// The same, run with this as its standard input.
     ///
     /// # Errors
     /// When it cannot be run at all.
     pub async fn berth_piped(&self, arguments: &[&str], input: &[u8]) -> Result<std::process::Output> {
-        let controllers: Vec<_> = self.controllers.iter().filter(|seat| seat.is_reachable()).collect();
-        let addresses = controllers.iter().map(|seat| seat.address.as_str()).collect::<Vec<_>>().join(",");
-        let mut command = tokio::process::Command::new(super::binary::path("berth")?);
-        command.args(arguments).env("HOME", &self.dir).env("BERTH_HOME", self.dir.join("identity"));
-        command.env("BERTH_ENDPOINTS", addresses).env("NO_COLOR", "1").kill_on_drop(true);
+        let mut command = self.berth_command(arguments)?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let running = async {
             let mut child = command.spawn()?;

@@ -84,6 +84,9 @@ pub(crate) struct Run {
     /// A tag, as KEY=VALUE
     #[arg(long = "tag", value_parser = syntax::tag, value_name = "KEY=VALUE")]
     tags: Vec<Tag>,
+    /// Let commands be run in it: `berth exec`, and ExecuteCommand
+    #[arg(long)]
+    enable_execute_command: bool,
     #[command(flatten)]
     queue: Queue,
 }
@@ -107,6 +110,9 @@ pub(crate) struct Start {
     /// A tag, as KEY=VALUE
     #[arg(long = "tag", value_parser = syntax::tag, value_name = "KEY=VALUE")]
     tags: Vec<Tag>,
+    /// Let commands be run in it: `berth exec`, and ExecuteCommand
+    #[arg(long)]
+    enable_execute_command: bool,
 }
 
 /// A token that makes a repeated request the same request.
@@ -191,6 +197,7 @@ impl Run {
                 tags: self.tags.clone(),
                 client_token: Some(client_token()),
                 queue: self.queue.message(),
+                enable_execute_command: self.enable_execute_command.then_some(true),
                 ..RunTaskRequest::default()
             };
             let page = session.client.call(request).await?;
@@ -215,6 +222,7 @@ impl Start {
             group: self.group,
             started_by: self.started_by,
             tags: self.tags,
+            enable_execute_command: self.enable_execute_command.then_some(true),
             ..StartTaskRequest::default()
         };
         let response = session.client.call(request).await?;

@@ -5,7 +5,7 @@ use crate::attribute::Attributes;
 use crate::cluster::{Cluster, ClusterStatus};
 use crate::command::{
     AdvanceService, Bootstrap, Command, Forget, NewDeployment, RecordRefusal, ServiceUpdate,
-    SetInstanceStatus, StartTasks, StopTasks, TaskReport,
+    SetInstanceStatus, StartTasks, StopTasks, TaskNote, TaskReport,
 };
 use crate::container_instance::{ContainerInstance, InstanceStatus};
 use crate::fit::Refused;
@@ -53,6 +53,10 @@ pub(super) fn command(state: &State, now: Timestamp, dice: &mut Dice) -> Command
         ]),
         75 => Command::DeleteAttributes(vec![(instance_id(dice), format!("a{}", dice.below(12)))]),
         76..=95 => report(state, now, dice),
+        97 => Command::NoteTask(TaskNote {
+            task: task_id(state, dice),
+            message: "somebody looked in".to_owned(),
+        }),
         96 => Command::RecordRefusal(Box::new(refusal(state, now, dice))),
         _ => Command::Forget(forget(state, dice)),
     }
