@@ -196,6 +196,8 @@ remove_containers() {
 down() {
     stop_processes
     remove_containers
+    # Says no where another agent of this host still needs it.
+    "$BIN/berth-agent" --remove-task-network 2>/dev/null || true
     rm -rf "$DEMO"
 }
 

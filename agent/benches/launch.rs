@@ -127,6 +127,7 @@ async fn main() {
         reports: Vec::new(),
         images,
         endpoint: None,
+        network: None,
         controllers: Arc::default(),
         outbox: outbox.clone(),
         clock,
@@ -135,6 +136,7 @@ async fn main() {
     };
     let options = engine::Options {
         capacity: Capacity { cpu_units: u32::MAX, memory_mib: u32::MAX, ..Capacity::default() },
+        file_systems: std::collections::BTreeMap::new(),
         stop_timeout: Duration::from_secs(30),
         launch_concurrency: CONCURRENCY,
         admission_timeout: Duration::from_secs(60),

@@ -3,10 +3,12 @@
 //! A process has one, or thousands with the simulated runtime. Everything that reaches outside comes in through
 //! [`Setup`], so a simulation runs the same agent over its own network, clock and runtime.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use berth_model::network::TASK_ENI;
 use berth_process::backoff::Backoff;
 use berth_process::clock::Clock;
 use berth_process::entropy::Entropy;
@@ -19,15 +21,18 @@ use crate::controllers::Controllers;
 use crate::definition::Interner;
 use crate::endpoint;
 use crate::engine::{self, Engine};
+use crate::file_system::FileSystems;
 use crate::inventory::{Declared, Inventory};
 use crate::ledger::{self, Ledger, Store};
 use crate::metrics::Metrics;
+use crate::network::Network;
 use crate::presence::Presence;
 use crate::report::Outbox;
 use crate::runtime::{Host, Runtime};
 use crate::session::{self, Channels, Session};
 use crate::task::hooks::image::{Images, PullBehavior};
 use crate::task::hooks::secrets;
+use crate::usage::{Usage, Watcher};
 
 /// How an agent behaves.
 #[derive(Clone, Debug)]
@@ -38,6 +43,8 @@ pub struct Options {
     pub declared: Declared,
     /// Between SIGTERM and SIGKILL when the task definition does not say.
     pub stop_timeout: Duration,
+    /// Where the file systems of the network are.
+    pub file_systems: FileSystems,
     /// Containers that are created and started at a time.
     pub launch_concurrency: usize,
     /// Images that are pulled at a time.
@@ -50,8 +57,14 @@ pub struct Options {
     pub resync_period: Option<Duration>,
     /// How long reports gather before they are sent.
     pub report_delay: Duration,
+    /// Whether it is looked what containers use.
+    pub watches_usage: bool,
     /// When things are cleaned up.
     pub cleanup: cleanup::Options,
+    /// Whether tasks can have addresses of their own, where the host allows it.
+    pub task_network: bool,
+    /// Where other hosts reach this one; none: where it is seen from, by the controllers.
+    pub address: Option<Ipv4Addr>,
     /// Where the endpoint that tasks ask keeps its key; none: there is none.
     pub endpoint_dir: Option<PathBuf>,
 }
@@ -110,6 +123,13 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
     if opened.is_some() {
         host.capabilities.extend(endpoint::CAPABILITIES.map(str::to_owned));
     }
+    let network = match options.task_network {
+        true => Network::open(runtime.clone(), &instance_id, &entropy, shutdown).await,
+        false => None,
+    };
+    if network.is_some() {
+        host.capabilities.push(TASK_ENI.to_owned());
+    }
     let controllers = Arc::new(Controllers::default());
     let inventory = Inventory::new(&options.declared, &host);
     let images = Images::new(
@@ -127,6 +147,7 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
         reports: remembered.reports,
         images: images.clone(),
         endpoint: opened.as_ref().map(|opened| opened.endpoint.clone()),
+        network: network.clone(),
         controllers: controllers.clone(),
         outbox: outbox.clone(),
         clock: clock.clone(),
@@ -135,6 +156,9 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
     };
     let (engine, handle) = Engine::adopt(engine_options(&options, &inventory), engine_parts).await;
     engine.start(shutdown);
+    if let Some(network) = &network {
+        network.start(shutdown);
+    }
     if let Some(opened) = opened {
         let parts = endpoint::Parts {
             engine: handle.clone(),
@@ -142,15 +166,21 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
             controllers: controllers.clone(),
             instance_id: instance_id.clone(),
             zone: options.declared.zone.clone().unwrap_or_default(),
+            network: network.clone(),
             clock: clock.clone(),
         };
         let server = endpoint::Server::run(opened, parts, shutdown.child());
         shutdown.spawn("task endpoint", OnError::Shutdown, server);
     }
+    let usage = Arc::<Usage>::default();
+    let watcher = Watcher::new(usage.clone(), handle.clone(), runtime.clone(), clock.clone());
+    if options.watches_usage {
+        shutdown.spawn("usage", OnError::Shutdown, watcher.run(shutdown.token().clone()));
+    }
     let cleanup = Cleanup::new(
         options.cleanup,
         runtime.clone(),
-        images,
+        images.clone(),
         handle.clone(),
         clock.clone(),
         metrics.clone(),
@@ -169,8 +199,13 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
         engine: handle.clone(),
         asked: controllers,
         outbox,
+        network: network.clone(),
+        address: options.address,
         runtime,
         conduits,
+        images,
+        usage,
+        clock,
         entropy,
         metrics,
         presence,
@@ -184,6 +219,7 @@ fn engine_options(options: &Options, inventory: &Inventory) -> engine::Options {
     engine::Options {
         capacity: inventory.capacity.clone(),
         stop_timeout: options.stop_timeout,
+        file_systems: options.file_systems.clone(),
         launch_concurrency: options.launch_concurrency,
         admission_timeout: options.admission_timeout,
         resync_period: options.resync_period,
@@ -209,13 +245,17 @@ impl Default for Options {
             controllers: Vec::new(),
             declared: Declared { cluster: "default".to_owned(), ..Declared::default() },
             stop_timeout: Duration::from_secs(30),
+            file_systems: FileSystems::new(),
             launch_concurrency: 16,
             pull_concurrency: 4,
             pull_behavior: PullBehavior::Default,
             admission_timeout: Duration::from_secs(5 * 60),
             resync_period: Some(crate::limits::RESYNC_PERIOD),
             report_delay: Duration::from_millis(20),
+            watches_usage: false,
             cleanup: cleanup::Options::default(),
+            task_network: false,
+            address: None,
             endpoint_dir: None,
         }
     }

@@ -1,7 +1,7 @@
 //! The configuration of the agent process: file, then environment, then flags; the later one wins.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use berth_process::config::NonZeroDuration;
 use berth_process::region::is_well_formed;
 use serde::{Deserialize, Serialize};
 
+use crate::file_system::FileSystems;
 use crate::task::hooks::image::PullBehavior;
 use crate::{agent, cleanup, inventory};
 
@@ -45,6 +46,8 @@ pub struct Config {
     pub zones: Vec<String>,
     /// Custom attributes.
     pub attributes: BTreeMap<String, String>,
+    /// NFS servers by the ids that task definitions have for their file systems.
+    pub file_systems: FileSystems,
     /// Name of the host; its own when empty.
     pub host_name: String,
     /// CPU units of the instance; the host's when absent.
@@ -91,6 +94,10 @@ pub struct Config {
     pub disk_pressure_percent: u64,
     /// Whether containers find metadata and credentials at 169.254.170.2.
     pub task_endpoint: bool,
+    /// Whether tasks can have addresses of their own (network mode awsvpc), where the host allows it.
+    pub task_network: bool,
+    /// Where other hosts reach this one; where controllers see it when absent.
+    pub address: Option<Ipv4Addr>,
     /// Where metrics and health are served.
     pub ops_listen: SocketAddr,
     /// Gets the bound addresses once the agent runs.
@@ -138,6 +145,7 @@ impl Config {
             controllers: self.controllers.clone(),
             declared: self.declared(number),
             stop_timeout: self.stop_timeout.get(),
+            file_systems: self.file_systems.clone(),
             launch_concurrency: self.launch_concurrency,
             pull_concurrency: self.pull_concurrency,
             pull_behavior: self.image_pull_behavior,
@@ -145,11 +153,13 @@ impl Config {
             // A simulated runtime cannot miss an event.
             resync_period: (self.runtime == RuntimeKind::Docker).then_some(crate::limits::RESYNC_PERIOD),
             report_delay: self.report_delay.get(),
+            // The namespaces of a Docker elsewhere are not to be entered from here.
+            task_network: self.task_network && self.is_docker_here(),
+            address: self.address,
             // A simulated container asks nothing, and one of a Docker elsewhere cannot reach this host.
-            endpoint_dir: (self.task_endpoint
-                && self.runtime == RuntimeKind::Docker
-                && self.docker_host.starts_with("unix://"))
-            .then(|| self.data_dir.clone()),
+            endpoint_dir: (self.task_endpoint && self.is_docker_here()).then(|| self.data_dir.clone()),
+            // A simulated container uses nothing.
+            watches_usage: self.runtime == RuntimeKind::Docker,
             cleanup: cleanup::Options {
                 container_wait: self.container_cleanup_wait.get(),
                 image_interval: self.image_cleanup_interval.get(),
@@ -158,6 +168,10 @@ impl Config {
                 disk_pressure_percent: self.disk_pressure_percent,
             },
         }
+    }
+
+    fn is_docker_here(&self) -> bool {
+        self.runtime == RuntimeKind::Docker && self.docker_host.starts_with("unix://")
     }
 
     fn declared(&self, number: usize) -> inventory::Declared {
@@ -191,6 +205,7 @@ impl Default for Config {
             region: None,
             zones: Vec::new(),
             attributes: BTreeMap::new(),
+            file_systems: FileSystems::new(),
             host_name: String::new(),
             cpu_units: None,
             memory_mib: None,
@@ -215,6 +230,8 @@ impl Default for Config {
             images_per_cleanup: cleanup.images_per_cycle,
             disk_pressure_percent: cleanup.disk_pressure_percent,
             task_endpoint: true,
+            task_network: true,
+            address: None,
             ops_listen: SocketAddr::from(([127, 0, 0, 1], 7411)),
             ready_file: None,
             log: "info".to_owned(),

@@ -28,10 +28,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::controllers::Controllers;
 use crate::endpoint::Endpoint;
+use crate::file_system::FileSystems;
 use crate::ledger::{self, Ledger};
 use crate::limits;
 use crate::manifest::{self, DesiredTask, Set};
 use crate::metrics::Metrics;
+use crate::network::Network;
 use crate::report::Outbox;
 use crate::runtime::{self, Event, Runtime};
 use crate::task::container::Exit;
@@ -41,13 +43,14 @@ use crate::task::{Standing, Task};
 mod admission;
 mod adoption;
 mod handle;
+mod interface;
 mod operation;
 mod resync;
 
 pub use handle::{Engine, Handle, Known, Located};
 
 use handle::Message;
-use operation::{Answer, Operator};
+use operation::{Answer, Created, Operator};
 
 /// How an engine behaves.
 #[derive(Clone, Debug)]
@@ -56,6 +59,8 @@ pub struct Options {
     pub capacity: Capacity,
     /// Between SIGTERM and SIGKILL when the task definition does not say.
     pub stop_timeout: Duration,
+    /// Where the file systems of the network are.
+    pub file_systems: FileSystems,
     /// Containers that are created and started at a time.
     pub launch_concurrency: usize,
     /// How long a task waits for resources that others still hold.
@@ -76,6 +81,8 @@ pub struct Parts {
     pub images: Arc<Images>,
     /// What containers may ask, where that is possible.
     pub endpoint: Option<Arc<Endpoint>>,
+    /// What gives tasks addresses of their own, where that is possible.
+    pub network: Option<Arc<Network>>,
     /// Who is asked on behalf of tasks.
     pub controllers: Arc<Controllers>,
     /// Where reports go.
@@ -279,12 +286,14 @@ impl Loop {
         match event {
             Event::Resync => self.resync(),
             // 137 may mean that it used too much memory: the runtime knows.
-            Event::Exited { runtime_id, exit_code: 137, at_ms } => {
+            Event::Exited { runtime_id, exit_code: 137, at_ms } if !self.is_network(&runtime_id) => {
                 self.operations.push(self.operator.inspect_kill(runtime_id, at_ms))
             }
             Event::Exited { runtime_id, exit_code, at_ms } => {
                 let exit = Exit::with_code(exit_code, at_ms);
-                if exit_code != 0 && self.is_unasked(&runtime_id) {
+                if self.is_network(&runtime_id) {
+                    self.lose_network(&runtime_id);
+                } else if exit_code != 0 && self.is_unasked(&runtime_id) {
                     self.operations.push(self.operator.read_last_words(runtime_id, exit));
                 } else {
                     self.exited(&runtime_id, &exit);
@@ -317,13 +326,15 @@ impl Loop {
             Answer::Pulled { id, at, image } => {
                 self.advance_with(&id, |task, now| task.pulled(at, image, now))
             }
-            Answer::Created { id, at, runtime_id, permit } => self.created(&id, at, runtime_id, permit),
+            Answer::Created(created) => self.created(created),
+            Answer::Released => {}
             Answer::Started { id, at, bindings } => {
                 self.advance_with(&id, |task, now| task.started(at, bindings, now));
             }
             Answer::Failed { id, at, action, reason } => {
                 tracing::info!(task = id, reason, "container failed to start");
                 self.metrics.launch_failed();
+                self.leave_network(&id);
                 self.advance_with(&id, |task, _| task.failed(at, action, &reason));
                 self.admit_waiting();
             }
@@ -341,11 +352,16 @@ impl Loop {
         Ok(())
     }
 
-    fn created(&mut self, id: &str, at: usize, runtime_id: String, permit: Option<OwnedSemaphorePermit>) {
-        self.by_runtime_id.insert(runtime_id.clone(), (id.to_owned(), at));
-        self.change(id, |task, _| task.created(at, runtime_id));
+    fn created(&mut self, created: Created) {
+        let Created { id, at, runtime_id, address, permit } = created;
+        self.leave_network(&id);
+        self.by_runtime_id.insert(runtime_id.clone(), (id.clone(), at));
+        self.change(&id, |task, _| {
+            task.created(at, runtime_id);
+            address.into_iter().for_each(|address| task.addressed(address));
+        });
         // The permit goes on to the start of the same container, or is given back here.
-        self.advance_holding(id, permit);
+        self.advance_holding(&id, permit);
     }
 
     fn inspected(&mut self, runtime_id: &str, found: Option<&runtime::Container>) {
@@ -393,6 +409,7 @@ impl Loop {
             }
         }
         self.wakes.extend(wake);
+        self.leave_network(id);
         self.dirty.insert(id.to_owned());
     }
 
@@ -457,7 +474,7 @@ async fn sleep_until(at: Option<tokio::time::Instant>) {
 }
 
 /// Retries of an operation that the runtime did not answer.
-fn retries(entropy: &Entropy) -> Backoff {
+pub(crate) fn retries(entropy: &Entropy) -> Backoff {
     Backoff::new(Duration::from_millis(100), Duration::from_secs(5), entropy.clone())
 }
 

@@ -129,6 +129,9 @@ fn attributes(declared: &Declared, host: &Host) -> Vec<ecs::Attribute> {
     attributes.extend(
         drivers.map(|driver| (format!("com.amazonaws.ecs.capability.logging-driver.{driver}"), None)),
     );
+    attributes.extend(
+        host.volume_drivers.iter().map(|driver| (format!("ecs.capability.docker-plugin.{driver}"), None)),
+    );
     attributes.extend(declared.attributes.iter().map(|(name, value)| (name.clone(), own(value))));
     attributes
         .into_iter()

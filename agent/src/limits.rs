@@ -54,6 +54,19 @@ pub const LAST_LOG_LINES_TIMEOUT: Duration = Duration::from_secs(2);
 /// Images whose last pull is remembered in memory, successes and failures each; more are pulled as if for the first time.
 pub const REMEMBERED_PULLS: usize = 256;
 
+/// Layers of one image whose progress is followed; the rest is pulled unseen. Docker itself allows 127.
+pub const LAYERS_PER_IMAGE: usize = 512;
+/// Images that an agent fetches ahead at the word of a controller; more are pulled when their tasks come.
+pub const PREFETCHED_IMAGES: usize = 64;
+/// How often it is looked what containers use.
+pub const USAGE_PERIOD: Duration = Duration::from_secs(5);
+/// How long that is kept.
+pub const USAGE_KEPT: Duration = Duration::from_secs(60 * 60);
+/// Containers of which it is kept, 23 KB each; the use of others is not.
+pub const USAGE_CONTAINERS: usize = 512;
+/// Questions to the runtime about it at a time.
+pub const USAGE_CONCURRENCY: usize = 4;
+
 /// How long a container's start waits for a controller that can tell its secrets.
 pub const SECRETS_TIMEOUT: Duration = Duration::from_secs(2 * 60);
 /// How long a runtime may take to create a container (the ECS agent's default).
@@ -70,5 +83,11 @@ pub const QUESTION_TIMEOUT: Duration = Duration::from_secs(60);
 pub const WELCOME_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long reports wait for an acknowledgement before they are sent again.
 pub const ACKNOWLEDGEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often the network of tasks is compared with what the kernel has: what others wiped is back after this.
+pub const NETWORK_PERIOD: Duration = Duration::from_secs(3);
+/// How long a task waits until it can have an address. Controllers tell the block with the first words of a session.
+pub const ADDRESS_PATIENCE: Duration = Duration::from_secs(60);
+/// How long an address rests before another task gets it.
+pub const ADDRESS_REST: Duration = Duration::from_secs(10);
 /// How often what is believed of containers is compared with the runtime, in case an event was missed.
 pub const RESYNC_PERIOD: Duration = Duration::from_secs(60);

@@ -9,6 +9,9 @@ use clap::Parser as _;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let flags = Flags::parse();
+    if flags.remove_task_network {
+        return berth_agent::network::remove_all().await.map_err(anyhow::Error::msg);
+    }
     let (file, unknown) = match &flags.config {
         Some(path) => config::load_file::<Config>(path)?,
         None => (Config::default(), Vec::new()),

@@ -26,6 +26,8 @@ pub struct DesiredTask {
     pub traceparent: String,
     /// The GPUs that its containers have to themselves, in the order of the containers.
     pub gpu_ids: Vec<String>,
+    /// The security groups of a task with an address of its own.
+    pub security_groups: Vec<String>,
 }
 
 /// The desired set at one generation.
@@ -82,6 +84,7 @@ impl DesiredTask {
             group: message.group,
             traceparent: message.traceparent,
             gpu_ids: message.gpu_ids,
+            security_groups: message.security_groups,
         }
     }
 
@@ -100,6 +103,7 @@ impl DesiredTask {
             group: self.group.clone(),
             traceparent: self.traceparent.clone(),
             gpu_ids: self.gpu_ids.clone(),
+            security_groups: self.security_groups.clone(),
         }
     }
 }

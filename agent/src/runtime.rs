@@ -12,8 +12,10 @@ use berth_proto::agent::v1::RegistryCredentials;
 use berth_proto::ecs::v1 as ecs;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use progress::PullProgress;
 
 pub mod docker;
+pub mod progress;
 pub mod reach;
 pub mod sim;
 
@@ -33,6 +35,10 @@ pub mod label {
     pub const CONTAINER_INSTANCE: &str = "berth.container-instance";
     /// Id of the task.
     pub const TASK: &str = "berth.task";
+    /// Id of the task whose network namespace the container holds; such a container is none of the task's own.
+    pub const PAUSE: &str = "berth.pause";
+    /// The address in that namespace.
+    pub const ADDRESS: &str = "berth.address";
 }
 
 /// Why an operation failed.
@@ -67,6 +73,8 @@ pub struct Host {
     pub version: String,
     /// Log drivers that a container may ask for.
     pub log_drivers: Vec<String>,
+    /// Drivers that a volume may ask for.
+    pub volume_drivers: Vec<String>,
     /// Capabilities as attribute names, without the log drivers.
     pub capabilities: Vec<String>,
 }
@@ -91,13 +99,19 @@ pub struct Mount {
     pub read_only: bool,
 }
 
-/// A volume that lives as long as its task.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A volume that a task needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Volume {
     /// Unique on the host.
     pub name: String,
-    /// By which it is found again.
+    /// By which it is found again. One that is labelled with a task goes with it.
     pub labels: BTreeMap<String, String>,
+    /// What keeps its content; the runtime's own driver when empty.
+    pub driver: String,
+    /// What the driver is told.
+    pub options: BTreeMap<String, String>,
+    /// Somebody else made it: when it is not there, it is missing.
+    pub must_exist: bool,
 }
 
 /// One container to create. What comes straight from the task definition is read there.
@@ -111,6 +125,8 @@ pub struct Launch {
     pub definition: ecs::ContainerDefinition,
     /// Never [`ecs::NetworkMode::Unspecified`].
     pub network_mode: ecs::NetworkMode,
+    /// The container whose network it shares, in mode awsvpc.
+    pub network_of: Option<String>,
     /// How processes see each other.
     pub pid_mode: ecs::PidMode,
     /// How processes share memory.
@@ -165,6 +181,8 @@ pub struct Container {
     pub finished_at_ms: Option<i64>,
     /// Ports of the host that lead to it.
     pub network_bindings: Vec<ecs::NetworkBinding>,
+    /// Its first process, while it runs on this host.
+    pub pid: Option<u32>,
 }
 
 /// What only the runtime knows of a container, for whoever asks about it from inside.
@@ -280,11 +298,18 @@ pub trait Runtime: reach::Reach + Send + Sync + 'static {
     async fn host(&self) -> Result<Host, Error>;
     /// The image, when it is on the host.
     async fn image(&self, reference: &str) -> Result<Option<Image>, Error>;
-    /// Brings an image to the host, from a registry that asks for these credentials.
-    async fn pull(&self, reference: &str, credentials: Option<&RegistryCredentials>) -> Result<(), Error>;
+    /// Brings an image to the host, from a registry that asks for these credentials. Says meanwhile how far it is.
+    async fn pull(
+        &self,
+        reference: &str,
+        credentials: Option<&RegistryCredentials>,
+        progress: &PullProgress,
+    ) -> Result<(), Error>;
+    /// Makes an image of the files in an archive, with a program to run.
+    async fn import(&self, reference: &str, archive: Vec<u8>, program: &str) -> Result<(), Error>;
     /// Removes an image that no container uses; false when one does.
     async fn remove_image(&self, reference: &str) -> Result<bool, Error>;
-    /// Makes a volume, when it is not there.
+    /// Makes a volume, when it is not there and does not have to be.
     async fn create_volume(&self, volume: &Volume) -> Result<(), Error>;
     /// Removes volumes of the tasks of this instance for which `is_over` says so.
     async fn remove_volumes(

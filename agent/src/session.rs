@@ -5,10 +5,12 @@
 //! not acknowledged. While no controller answers, containers keep running.
 
 use std::mem;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use berth_process::backoff::Backoff;
+use berth_process::clock::Clock;
 use berth_process::entropy::Entropy;
 use berth_process::shutdown::Shutdown;
 use berth_process::telemetry::chain;
@@ -30,14 +32,19 @@ use crate::inventory::Inventory;
 use crate::ledger::{self, Ledger};
 use crate::limits;
 use crate::metrics::Metrics;
+use crate::network::Network;
 use crate::presence::Presence;
 use crate::report::Outbox;
 use crate::runtime::Runtime;
+use crate::task::hooks::image::Images;
+use crate::usage::Usage;
 
 mod channels;
 mod directory;
 mod logs;
+mod prefetch;
 mod stream;
+mod usage;
 
 pub use channels::Channels;
 use directory::Directory;
@@ -67,10 +74,20 @@ pub struct Parts {
     pub outbox: Arc<Outbox>,
     /// Gets the controller that tasks may ask: the one that the session is with.
     pub asked: Arc<Controllers>,
+    /// What gives tasks addresses of their own, where that is possible.
+    pub network: Option<Arc<Network>>,
+    /// Where other hosts reach this one; none: where it is seen from, by the controllers.
+    pub address: Option<Ipv4Addr>,
     /// Whose logs are read.
     pub runtime: Arc<dyn Runtime>,
     /// What people do in containers. It outlives the session that it was asked on.
     pub conduits: Conduits,
+    /// What is brought to the host.
+    pub images: Arc<Images>,
+    /// What containers used.
+    pub usage: Arc<Usage>,
+    /// The present.
+    pub clock: Clock,
     /// Jitter and the choice of a controller.
     pub entropy: Entropy,
     /// What is counted.
@@ -168,7 +185,7 @@ impl Session {
         let (sender, receiver) = mpsc::channel::<Box<wire::AgentMessage>>(limits::OUTBOUND);
         let outbound = ReceiverStream::new(receiver).map(|message| *message);
         self.parts.outbox.begin_session();
-        let hello = self.hello().await;
+        let hello = self.hello(controller).await;
         if sender.try_send(Box::new(wire::AgentMessage { message: Some(Up::Hello(hello)) })).is_err() {
             return Err(Error::Stuck);
         }
@@ -213,7 +230,11 @@ impl Session {
             .max_encoding_message_size(limits::MESSAGE_BYTES)
     }
 
-    async fn hello(&self) -> wire::Hello {
+    async fn hello(&self, controller: &str) -> wire::Hello {
+        let address = match self.parts.address {
+            Some(address) => Some(address),
+            None => own_address(controller).await,
+        };
         let inventory = &self.parts.inventory;
         wire::Hello {
             container_instance_id: self.parts.ledger.instance_id().to_owned(),
@@ -224,7 +245,19 @@ impl Session {
             manifest_generation: self.parts.ledger.manifest().generation,
             tasks: self.parts.engine.snapshot().await,
             host_name: inventory.host_name.clone(),
+            address: address.map(|address| address.to_string()).unwrap_or_default(),
         }
+    }
+}
+
+/// The address of this host on the way to a controller. Nothing is sent.
+async fn own_address(controller: &str) -> Option<Ipv4Addr> {
+    let controller = tokio::net::lookup_host(controller).await.ok()?.find(SocketAddr::is_ipv4)?;
+    let socket = tokio::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await.ok()?;
+    socket.connect(controller).await.ok()?;
+    match socket.local_addr().ok()?.ip() {
+        IpAddr::V4(own) => Some(own),
+        IpAddr::V6(_) => None,
     }
 }
 

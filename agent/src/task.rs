@@ -4,6 +4,7 @@
 //! of itself ([`Task::report`]). What it decides is [`next_step`]'s; here is only what must be remembered between two
 //! steps. Statuses only move forward, whatever arrives twice or late.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use berth_model::resource::Requirements;
@@ -71,6 +72,8 @@ pub struct Task {
     containers: Vec<Container>,
     stopping: Option<Stopping>,
     times: Times,
+    /// Its address, once it has one of its own.
+    address: Option<Ipv4Addr>,
     is_finished: bool,
     /// The version of the newest report that was made.
     version: u64,
@@ -97,6 +100,7 @@ impl Task {
             containers,
             stopping: None,
             times: Times::default(),
+            address: None,
             is_finished: false,
             version: 0,
             acknowledged: 0,
@@ -232,6 +236,18 @@ impl Task {
     /// A container exists.
     pub fn created(&mut self, at: usize, runtime_id: String) {
         self.update(at, |container| container.created(runtime_id));
+    }
+
+    /// It has an address of its own.
+    pub fn addressed(&mut self, address: Ipv4Addr) {
+        self.is_dirty |= self.address != Some(address);
+        self.address = Some(address);
+    }
+
+    /// The container that holds its network ended: its own are cut off from everything.
+    pub fn lose_network(&mut self, now_ms: i64) {
+        let reason = "The network interface of the task was lost: its pause container exited";
+        self.begin_stopping(Some(ecs::TaskStopCode::EssentialContainerExited), reason.to_owned(), now_ms);
     }
 
     /// A container runs, or ran already.

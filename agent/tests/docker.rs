@@ -3,6 +3,8 @@
 //!
 //! The only image is made here, from the host's static busybox; no registry is asked for anything that has to be there.
 
+#[path = "docker/fields.rs"]
+mod fields;
 #[path = "docker/host.rs"]
 mod host;
 #[path = "docker/image.rs"]
@@ -15,3 +17,5 @@ mod network;
 mod others;
 #[path = "docker/process.rs"]
 mod process;
+#[path = "docker/volumes.rs"]
+mod volumes;

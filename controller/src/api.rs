@@ -86,6 +86,7 @@ use auth::{Authenticator, NotASealingKey};
 use call::Handlers;
 pub use depends::{
     ConduitSource, Consensus, LogSource, Membership, ProposeError, Reconcilers, RemoveError, Unavailable,
+    UsageSource,
 };
 use edge::Edge;
 use load::Load;
@@ -107,6 +108,8 @@ pub struct Parts {
     pub logs: Arc<dyn LogSource>,
     /// The way into containers.
     pub conduits: Arc<dyn ConduitSource>,
+    /// What containers use.
+    pub usage: Arc<dyn UsageSource>,
     /// The wall clock.
     pub clock: Clock,
     /// Where ids come from.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use berth_model::network::{Addressing, Block, ParseBlockError};
 use berth_model::plan::Policy;
 use berth_process::config::{NonZeroDuration, load_file};
 use clap::Parser;
@@ -52,6 +53,16 @@ pub struct Args {
     /// Calls a second that each access key may make at this controller [default: 2000].
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     calls_per_key: Option<u32>,
+    /// Addresses of tasks in network mode awsvpc, over all instances [default: 100.64.0.0/10].
+    #[arg(long, env = "BERTH_TASK_NETWORK", value_name = "ADDRESS/PREFIX")]
+    task_network: Option<Block>,
+    /// How much of it each instance has, as a prefix [default: 24, which is 254 tasks].
+    #[arg(long, env = "BERTH_TASK_NETWORK_BLOCK", value_name = "PREFIX")]
+    task_network_block: Option<u8>,
+    /// Send what tasks say to each other over VXLAN also between hosts of the same network: clouds drop packets from
+    /// addresses that they did not give.
+    #[arg(long)]
+    task_network_overlay: bool,
     /// Written with the addresses, as JSON, once they are served.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
@@ -120,6 +131,12 @@ pub struct Config {
     pub regions: Vec<String>,
     /// Calls a second that each access key may make.
     pub calls_per_key: u32,
+    /// Addresses of tasks in network mode awsvpc, over all instances.
+    pub task_network: String,
+    /// How much of it each instance has, as a prefix.
+    pub task_network_block: u8,
+    /// Whether hosts of the same network use the overlay as well.
+    pub task_network_overlay: bool,
     /// Written once addresses are served.
     pub ready_file: Option<PathBuf>,
     /// See [`Policy::instance_lost_after`].
@@ -182,6 +199,9 @@ impl Default for Config {
             aws_tls: false,
             regions: Vec::new(),
             calls_per_key: CALLS_PER_KEY,
+            task_network: Addressing::DEFAULT.range.to_string(),
+            task_network_block: Addressing::DEFAULT.block_prefix,
+            task_network_overlay: false,
             ready_file: None,
             instance_lost_after: NonZeroDuration::from_secs(10),
             task_healthy_after: NonZeroDuration::from_secs(5),
@@ -207,6 +227,14 @@ impl Config {
             rebalance_after: self.rebalance_after.get(),
             ..Policy::default()
         }
+    }
+
+    /// Where tasks get addresses from.
+    pub fn addressing(&self) -> Result<Addressing, String> {
+        let range = self.task_network.parse().map_err(|error: ParseBlockError| error.to_string())?;
+        let overlay_only = self.task_network_overlay;
+        let addressing = Addressing { range, block_prefix: self.task_network_block, overlay_only };
+        addressing.mistake().map_or(Ok(addressing), Err)
     }
 
     /// What consensus is told.
@@ -249,6 +277,7 @@ impl Config {
             )
         }));
         mistakes.extend(self.consensus().mistakes());
+        mistakes.extend(self.addressing().err().map(|mistake| format!("task_network: {mistake}")));
         if self.advertise.is_empty() && self.listen.ip().is_unspecified() {
             mistakes.push(format!(
                 "--advertise is missing: others cannot reach this controller at {}",
@@ -302,6 +331,9 @@ impl Args {
             aws_tls: self.aws_tls || file.aws_tls,
             regions: if self.regions.is_empty() { file.regions } else { self.regions },
             calls_per_key: self.calls_per_key.unwrap_or(file.calls_per_key),
+            task_network: self.task_network.map_or(file.task_network, |range| range.to_string()),
+            task_network_block: self.task_network_block.unwrap_or(file.task_network_block),
+            task_network_overlay: self.task_network_overlay || file.task_network_overlay,
             ready_file: self.ready_file.or(file.ready_file),
             instance_lost_after: self.instance_lost_after.unwrap_or(file.instance_lost_after),
             task_healthy_after: self.task_healthy_after.unwrap_or(file.task_healthy_after),

@@ -23,6 +23,9 @@ pub const KEY_BURST_SECONDS: f64 = 2.0;
 /// How exactly the last use of a key is recorded: a busy key costs one command in this time.
 pub const KEY_USE_RESOLUTION: Duration = Duration::from_secs(300);
 
+/// How long changes of the network of tasks gather before agents are told: a burst costs one message each.
+pub const NETWORK_PAUSE: Duration = Duration::from_millis(50);
+
 /// How long a throttled or unavailable caller is asked to wait before it tries again.
 pub const RETRY_DELAY: Duration = Duration::from_millis(500);
 
@@ -117,6 +120,12 @@ pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Log streams through one controller; one more is refused.
 pub const LOG_STREAMS: usize = 256;
+
+/// Questions to agents about what tasks use, open at a time through one controller; one more is refused.
+pub const USAGE_QUESTIONS: usize = 256;
+
+/// Deployments whose images agents were told of, by service; beyond it some may be told twice.
+pub const PREFETCHES_REMEMBERED: usize = 10_000;
 
 /// Chunks waiting in one log stream; beyond it the agent waits.
 pub const LOG_CHUNKS_IN_FLIGHT: usize = 64;

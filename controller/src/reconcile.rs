@@ -131,6 +131,7 @@ impl Reconcilers {
                 | Change::TaskDefinition(_)
                 | Change::Manifest(_)
                 | Change::AccessKey(_)
+                | Change::SecurityGroup(_)
                 | Change::History => {}
             }
         }

@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_model::change::Change;
-use berth_model::command::Command;
+use berth_model::command::{Command, Rejection};
+use berth_model::error::ApiError;
 use berth_model::id::{InstanceId, Region};
+use berth_model::network::Addressing;
 use berth_model::state::View;
 use berth_model::time::Timestamp;
-use berth_model::validate::container_instance::from_hello;
+use berth_model::validate::container_instance::{from_hello, place};
 use berth_process::clock::Clock;
 use berth_process::entropy::Entropy;
 use berth_process::shutdown::{OnError, Shutdown};
@@ -21,13 +23,13 @@ use berth_proto::agent::v1 as pb;
 use berth_proto::agent::v1::agents_server::Agents;
 use berth_proto::agent::v1::{agent_message, controller_message};
 use futures::Stream;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::feed::{Event, Feed};
-use crate::limits::{SESSION_QUEUE, SESSIONS};
+use crate::limits::{RACES_PER_CALL, SESSION_QUEUE, SESSIONS};
 use crate::proposer::{ProposeError, Proposer};
 use crate::raft::Consensus;
 use crate::region::Chosen;
@@ -38,13 +40,18 @@ pub mod leases;
 pub mod liveness;
 pub mod logs;
 mod manifest;
+mod network;
+mod prefetch;
 pub mod registry;
 mod reports;
+pub mod usage;
 
 use conduits::Conduits;
 use connection::{Connection, Place};
 use logs::Logs;
+use network::Fleet;
 use registry::{Entry, Registry};
+use usage::Questions;
 
 /// How often agents send a heartbeat. A session that is silent for three of them ends, well before the instance
 /// would be declared lost.
@@ -61,6 +68,10 @@ pub struct Sessions {
     registry: Registry,
     logs: Logs,
     conduits: Conduits,
+    addressing: Addressing,
+    /// Where tasks with addresses are, as this replica has it.
+    fleet: Arc<watch::Sender<Arc<Fleet>>>,
+    usage: Questions,
     clock: Clock,
     shutdown: Shutdown,
 }
@@ -69,12 +80,19 @@ pub struct Sessions {
 
 impl Sessions {
     /// Sessions that read and propose through `consensus` and live no longer than `shutdown`.
-    pub fn new(consensus: Consensus, clock: Clock, entropy: Entropy, shutdown: Shutdown) -> Self {
+    pub fn new(
+        consensus: Consensus,
+        addressing: Addressing,
+        (clock, entropy): (Clock, Entropy),
+        shutdown: Shutdown,
+    ) -> Self {
         let proposer = consensus.proposer();
         let registry = Registry::default();
-        let logs = Logs::new(registry.clone(), entropy);
         let conduits = Conduits::new(registry.clone());
-        Self { consensus, proposer, registry, logs, conduits, clock, shutdown }
+        let logs = Logs::new(registry.clone(), entropy.clone());
+        let usage = Questions::new(registry.clone(), entropy);
+        let fleet = Arc::new(watch::channel(Arc::new(Fleet::new(addressing))).0);
+        Self { consensus, proposer, registry, logs, conduits, usage, addressing, fleet, clock, shutdown }
     }
 
     /// Who is connected here.
@@ -92,15 +110,26 @@ impl Sessions {
         &self.conduits
     }
 
-    /// Tells sessions of changed manifests until the feed ends.
+    /// What tasks use, asked of agents that are connected here.
+    pub fn usage(&self) -> &Questions {
+        &self.usage
+    }
+
+    /// Tells sessions of changed manifests and of images to come, until the feed ends.
     pub async fn follow(self, feed: Feed) {
         let (_view, mut changes) = feed.subscribe();
+        let mut told = prefetch::Told::default();
         while let Ok(event) = changes.next().await {
             match event {
                 Event::Changed(changes) => {
                     for change in changes.changes.iter() {
-                        if let Change::Manifest(instance) = change {
-                            self.registry.wake(*instance);
+                        match change {
+                            Change::Manifest(instance) => self.registry.wake(*instance),
+                            Change::Service(service) => {
+                                let view = self.view(changes.region.as_ref());
+                                told.look(&view, service, &self.registry);
+                            }
+                            _ => {}
                         }
                     }
                 }
@@ -117,14 +146,26 @@ impl Sessions {
 
     /// Registers the instance behind a hello, unless the state says so already.
     async fn register(&self, region: Option<&Region>, hello: &pb::Hello) -> Result<InstanceId, Status> {
-        let view = self.view(region);
-        let now = Timestamp::from_unix_ms(self.clock.unix_ms());
-        let (id, command) =
-            from_hello(hello, &view, now).map_err(|error| Status::failed_precondition(error.message))?;
-        if !is_known(&view, &command) {
-            self.proposer.propose(view.addressed(command)).await.map_err(unrecorded)?;
+        let mut races = 0;
+        loop {
+            let whole = self.view(None);
+            let view = whole.in_region(region);
+            let now = Timestamp::from_unix_ms(self.clock.unix_ms());
+            let refuse = |error: ApiError| Status::failed_precondition(error.message);
+            let place = place(hello, &whole, &self.addressing).map_err(refuse)?;
+            let (id, command) = from_hello(hello, place, &view, now).map_err(refuse)?;
+            if is_known(&view, &command) {
+                return Ok(id);
+            }
+            match self.proposer.propose(view.addressed(command)).await {
+                Ok(_) => return Ok(id),
+                // Another instance was faster with the same addresses: there are others.
+                Err(ProposeError::Rejected(Rejection::AddressesTaken { .. })) if races < RACES_PER_CALL => {
+                    races += 1;
+                }
+                Err(error) => return Err(unrecorded(error)),
+            }
         }
-        Ok(id)
     }
 
     async fn open(
@@ -222,6 +263,7 @@ fn is_known(view: &View, command: &Command) -> bool {
             && known.capacity == offer.capacity
             && known.attributes == offer.attributes
             && known.spec == offer.spec
+            && known.network == offer.network
     })
 }
 

@@ -9,6 +9,7 @@ use berth_model::arn::Scope;
 use berth_model::command::{Bootstrap, Command};
 use berth_model::id::Ids;
 use berth_model::key::{AccessKey, KeyStatus, Role};
+use berth_model::network::Addressing;
 use berth_model::state::View;
 use berth_model::time::Timestamp;
 use berth_model::validate::{Admission, cluster};
@@ -39,7 +40,7 @@ use crate::reconcile::Context;
 use crate::region::Regions;
 use crate::session::Sessions;
 use crate::session::leases::Leases;
-use crate::wiring::{LogStreams, Members, PeerDoor, Reconciling, Store, Ways};
+use crate::wiring::{LogStreams, Members, PeerDoor, Reconciling, Store, Usages, Ways};
 use crate::{leader, metrics, session};
 
 /// How long calls and sessions may take to end, while consensus still answers them. The server gives calls two seconds.
@@ -227,7 +228,9 @@ impl Assembled {
         registry: &mut Registry,
     ) -> Result<Self, Error> {
         let proposer = consensus.proposer();
-        let sessions = Sessions::new(consensus.clone(), clock.clone(), entropy.clone(), shutdown.child());
+        let addressing = config.addressing().unwrap_or(Addressing::DEFAULT);
+        let parts = (clock.clone(), entropy.clone());
+        let sessions = Sessions::new(consensus.clone(), addressing, parts, shutdown.child());
         let leases = Leases::default();
         let current: leader::Current = Arc::new(watch::channel(None).0);
         let reconciling =
@@ -239,6 +242,7 @@ impl Assembled {
             reconcilers: Arc::clone(&reconciling) as Arc<dyn api::Reconcilers>,
             logs: Arc::new(LogStreams { sessions: sessions.clone(), consensus: consensus.clone() }),
             conduits: Arc::new(Ways { sessions: sessions.clone(), consensus: consensus.clone() }),
+            usage: Arc::new(Usages { sessions: sessions.clone(), consensus: consensus.clone() }),
             clock: clock.clone(),
             entropy: entropy.clone(),
             policy: config.policy(),
@@ -289,6 +293,7 @@ impl Assembled {
             });
         };
         until("manifests", Box::pin(self.sessions.clone().follow(consensus.feed().clone())));
+        until("task network", Box::pin(self.sessions.clone().follow_network(consensus.feed().clone())));
         until("liveness", Box::pin(session::liveness::report(self.sessions, self.leases.clone())));
         until("key use", Box::pin(note_key_use(self.usage, self.context.proposer.clone())));
         let leases = self.leases;

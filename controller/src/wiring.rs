@@ -27,6 +27,7 @@ use crate::raft::{Consensus, ControllerId};
 use crate::session::Sessions;
 use crate::session::leases::Leases;
 use crate::session::logs::{LogStream, OpenError};
+use crate::session::usage::AskError;
 
 mod conduits;
 
@@ -66,6 +67,14 @@ pub(crate) struct PeerDoor {
 
 /// Log streams through the sessions of all controllers.
 pub(crate) struct LogStreams {
+    /// Those here.
+    pub(crate) sessions: Sessions,
+    /// To reach the others.
+    pub(crate) consensus: Consensus,
+}
+
+/// What tasks use, asked through the sessions of all controllers.
+pub(crate) struct Usages {
     /// Those here.
     pub(crate) sessions: Sessions,
     /// To reach the others.
@@ -221,6 +230,15 @@ impl PeerSessions for PeerDoor {
         self.sessions.conduits().end(request_id)
     }
 
+    async fn read_usage(&self, question: agent::ReadUsage) -> Result<agent::Usage, Status> {
+        let task = question.task_id.parse().map_err(|_| Status::invalid_argument("not a task id"))?;
+        let view = self.reconciling.consensus.view();
+        let instance =
+            view.task_anywhere(task).ok_or_else(|| Status::not_found("no such task here"))?.instance;
+        let answer = self.sessions.usage().ask(instance, question).await;
+        answer.map_err(|error| Status::unavailable(error.to_string()))
+    }
+
     async fn list_reconcilers(&self) -> Result<Vec<admin::Reconciler>, Status> {
         self.reconciling.here().ok_or_else(|| Status::unavailable("this controller does not lead"))
     }
@@ -246,6 +264,33 @@ impl api::LogSource for LogStreams {
             if let Ok(Ok(stream)) = tokio::time::timeout(PEER_TIMEOUT, peer.read_logs(request.clone())).await
             {
                 return Ok(stream.into_inner().boxed());
+            }
+        }
+        Err(Unavailable("the agent that runs the task is connected to no controller".into()))
+    }
+}
+
+// === impl Usages ===
+
+#[async_trait]
+impl api::UsageSource for Usages {
+    async fn read(
+        &self,
+        instance: InstanceId,
+        question: agent::ReadUsage,
+    ) -> Result<agent::Usage, Unavailable> {
+        match self.sessions.usage().ask(instance, question.clone()).await {
+            Ok(answer) => return Ok(answer),
+            Err(AskError::NotHere) => {}
+            Err(error) => return Err(unavailable(error)),
+        }
+        let others = self.consensus.members().into_iter().filter(|member| member.id != self.consensus.id());
+        for member in others {
+            let mut peer = self.consensus.peer_at(&member.address);
+            if let Ok(Ok(answer)) =
+                tokio::time::timeout(PEER_TIMEOUT, peer.read_usage(question.clone())).await
+            {
+                return Ok(answer.into_inner());
             }
         }
         Err(Unavailable("the agent that runs the task is connected to no controller".into()))

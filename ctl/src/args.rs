@@ -152,6 +152,9 @@ pub(crate) enum Command {
     /// Secrets: values that task definitions refer to, with versions
     #[command(subcommand, alias = "secrets")]
     Secret(cmd::secret::Secret),
+    /// Security groups: who may talk to tasks with addresses of their own
+    #[command(subcommand, visible_alias = "sg", alias = "security-groups")]
+    SecurityGroup(cmd::security_group::SecurityGroup),
     /// Access keys: who may call
     #[command(subcommand, alias = "keys")]
     Key(cmd::key::Key),
@@ -233,6 +236,12 @@ mod tests {
             "berth secret put db new",
             "berth secret get db --stage AWSPREVIOUS",
             "berth secret rm db --force",
+            "berth task run web --subnet a --security-group sg-1",
+            "berth svc create web -t web --security-group db",
+            "berth security-group create web --description front",
+            "berth sg authorize db --ingress --protocol tcp --port 5432 --from web",
+            "berth sg revoke web --egress --to 10.0.0.0/8",
+            "berth sg ls",
             "berth controller ls",
             "berth reconciler list -o yaml",
             "berth profile set prod --endpoint a:1 --default-region eu-west-1 --use",
@@ -263,6 +272,7 @@ mod tests {
             "berth cp 3f2a91c0b7e4:/srv",
             "berth port-forward 3f2a91c0b7e4 80:",
             "berth secret put db",
+            "berth security-group authorize web --ingress --port many",
             "berth parameter put /x value --file y",
         ];
         for line in lines {

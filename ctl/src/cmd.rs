@@ -24,6 +24,7 @@ pub(crate) mod ps;
 pub(crate) mod reconciler;
 pub(crate) mod run;
 pub(crate) mod secret;
+pub(crate) mod security_group;
 pub(crate) mod service;
 pub(crate) mod task;
 pub(crate) mod task_definition;
@@ -49,6 +50,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Exit, Fai
         Command::Key(key) => Box::pin(key.run(context)).await,
         Command::Parameter(parameter) => Box::pin(parameter.run(context)).await,
         Command::Secret(secret) => Box::pin(secret.run(context)).await,
+        Command::SecurityGroup(group) => Box::pin(group.run(context)).await,
         Command::Reconciler(reconciler) => Box::pin(reconciler.run(context)).await,
         Command::Profile(profile) => profile.run(context),
         Command::Completion(completion) => completion.run(context),

@@ -6,10 +6,12 @@ pub(crate) mod instance;
 pub(crate) mod key;
 pub(crate) mod scheduler;
 pub(crate) mod secret;
+pub(crate) mod security_group;
 pub(crate) mod service;
 pub(crate) mod service_deployment;
 pub(crate) mod task;
 pub(crate) mod task_definition;
+pub(crate) mod usage;
 
 use berth_proto::ecs::v1::Tag;
 

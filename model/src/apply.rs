@@ -24,6 +24,7 @@ mod region;
 mod report;
 mod rollout;
 mod secret;
+mod security_group;
 mod service;
 mod tag;
 mod task;
@@ -127,6 +128,8 @@ impl Context<'_> {
             Command::DeleteParameters(names) => secret::delete_parameters(self, names),
             Command::ChangeSecret(change) => secret::change(self, change),
             Command::NoteTask(note) => task::note(self, note),
+            Command::PutSecurityGroup(group) => security_group::put(self, group),
+            Command::DeleteSecurityGroup(id) => security_group::delete(self, id),
         }
     }
 

@@ -35,6 +35,8 @@ pub enum Change {
     Manifest(InstanceId),
     /// An access key changed.
     AccessKey(String),
+    /// A security group changed.
+    SecurityGroup(String),
     /// The history that `berth events` shows has new entries.
     History,
 }

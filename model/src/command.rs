@@ -16,6 +16,7 @@ use crate::id::{
     ClusterName, DeploymentId, Generation, InstanceId, Region, ServiceKey, TaskDefinitionKey, TaskId,
 };
 use crate::key::AccessKey;
+use crate::network::security_group::SecurityGroup;
 use crate::placement::PlacementRules;
 use crate::resource::Shortage;
 use crate::service::rollout::NewRecord;
@@ -152,6 +153,10 @@ pub enum Command {
     ChangeSecret(Box<ChangeSecret>),
     /// Writes a line about a task into the history: what people did in it.
     NoteTask(TaskNote),
+    /// Makes a security group, or replaces it.
+    PutSecurityGroup(Box<SecurityGroup>),
+    /// Takes a security group out.
+    DeleteSecurityGroup(String),
 }
 
 /// A line about a task.
@@ -459,6 +464,14 @@ pub enum Rejection {
         kind: std::borrow::Cow<'static, str>,
         /// Its name or id.
         id: String,
+    },
+    /// Another instance has these addresses.
+    #[error("instance {instance} has addresses of {block}")]
+    AddressesTaken {
+        /// The block that was to be given.
+        block: String,
+        /// Who has it, or part of it.
+        instance: InstanceId,
     },
     /// It does not make sense in itself; a defect of whoever proposed it.
     #[error("malformed: {0}")]

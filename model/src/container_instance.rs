@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attribute::{AVAILABILITY_ZONE, Attributes};
 use crate::id::{ClusterName, InstanceId, Revision};
+use crate::network;
 use crate::resource::{Capacity, Requirements};
 use crate::time::Timestamp;
 use crate::wire::Wire;
@@ -46,6 +47,9 @@ pub struct ContainerInstance {
     /// How it is drained, while it is DRAINING.
     #[serde(default)]
     pub drain: Option<Drain>,
+    /// Where it is in the network of tasks, if its tasks can have addresses of their own.
+    #[serde(default)]
+    pub network: Option<network::Place>,
 }
 
 /// How an instance is drained.

@@ -99,6 +99,12 @@ pub const SECRET_VERSIONS: usize = 20;
 /// Bytes of the value of a secret; a longer one is refused. Source: Secrets Manager quotas.
 pub const SECRET_BYTES: usize = 65_536;
 
+/// Security groups of a region; one more is refused. Source: VPC quotas, "VPC security groups per Region".
+pub const SECURITY_GROUPS: usize = 2_500;
+
+/// Rules of a security group in either direction; more are refused. Source: VPC quotas.
+pub const RULES_PER_GROUP: usize = 60;
+
 /// Instances that one UpdateContainerInstancesState names; a longer list is refused. Source: ECS API.
 pub const INSTANCES_PER_UPDATE: usize = 10;
 

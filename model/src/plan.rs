@@ -13,6 +13,7 @@ pub mod drain;
 pub mod gpu;
 pub mod instance;
 pub mod placement;
+pub mod prefetch;
 pub mod queue;
 pub mod reaper;
 pub mod rebalance;

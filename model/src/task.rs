@@ -3,6 +3,7 @@
 //! `desired` and `stop` are intent, written by planners and API calls. `observed` is written only by reports of the
 //! agent. Not having heard of a task is not the same as its being stopped.
 
+use core::net::Ipv4Addr;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use berth_proto::ecs::v1 as pb;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ClusterName, DeploymentId, InstanceId, ServiceKey, ServiceName, TaskDefinitionKey, TaskId};
+use crate::network::Membership;
 use crate::placement::{Decision, PlacementRules};
 use crate::resource::Requirements;
 use crate::task_definition::{Facts, Tag};
@@ -66,6 +68,9 @@ pub struct Task {
     /// When the planner found that it fails its health checks; forgotten once it passes them.
     #[serde(default)]
     pub unhealthy_at: Option<Timestamp>,
+    /// What it was asked to be in, when it has an address of its own.
+    #[serde(default)]
+    pub network: Option<Arc<Membership>>,
 }
 
 /// What the placer was asked for a task, and what it chose besides the instance.
@@ -183,6 +188,9 @@ pub struct Observed {
     pub stopped_at: Option<Timestamp>,
     /// Why it stopped, when the reason arose on the instance.
     pub stop: Option<Stop>,
+    /// Its address, when it has one of its own.
+    #[serde(default)]
+    pub address: Option<Ipv4Addr>,
 }
 
 /// What an agent reported of a container.
@@ -386,6 +394,7 @@ impl Default for Observed {
             execution_stopped_at: None,
             stopped_at: None,
             stop: None,
+            address: None,
         }
     }
 }

@@ -32,6 +32,7 @@ mod placement;
 pub mod report;
 pub mod scheduler;
 pub mod secret;
+pub mod security_group;
 pub mod service;
 pub mod service_deployment;
 pub mod state_change;
@@ -58,6 +59,9 @@ pub struct Admission {
 
 /// A request that changes something was admitted: what its answer is about, and the command to propose.
 pub type Accepted<T> = Result<(T, Command), ApiError>;
+
+/// As [`Accepted`], for a request that may come to nothing to change.
+pub type Decided<T> = Result<(T, Option<Command>), ApiError>;
 
 /// A request that reads something was admitted: what was found, and a `MISSING` failure for everything that was not.
 pub type Found<'a, T> = Result<(Vec<&'a T>, Vec<pb::Failure>), ApiError>;

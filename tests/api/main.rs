@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use berth_tests::harness::fleet::{Fleet, Member};
 use berth_tests::harness::wait::until;
-use berth_tests::harness::{require_aws_clients, require_docker};
+use berth_tests::harness::{require_aws_clients, require_docker, require_shell_image};
 
 use clients::Clients;
 
@@ -73,6 +73,13 @@ async fn boto3_keeps_secrets_that_only_containers_see() {
     .await;
     fleet.allow_disturbance();
     fleet.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn definitions_as_people_write_them_run_and_stop() {
+    if require_shell_image() {
+        run_with_containers("corpus.py").await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,11 +8,12 @@ mod api;
 mod failover;
 mod footprint;
 mod launch;
+mod network;
 mod placement;
 
 use std::time::Duration;
 
-use berth_tests::harness::require_docker;
+use berth_tests::harness::{require_docker, require_hosts};
 
 #[tokio::main]
 async fn main() {
@@ -32,6 +33,9 @@ async fn main() {
     }
     if is_wanted("launch") && require_docker() {
         launch::measure().await;
+    }
+    if is_wanted("network") && require_hosts() {
+        network::measure().await;
     }
 }
 

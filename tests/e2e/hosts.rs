@@ -117,7 +117,7 @@ async fn hosts_of_the_harness_lose_and_regain_network_and_power() {
     }
     let _turn = turn().await;
     let slot = Slot::take().unwrap();
-    let mut hosts = Hosts::start(&slot, &[true, false]).await.unwrap();
+    let mut hosts = Hosts::start(&slot, &[true, false], false).await.unwrap();
     let engine = hosts.engine(0);
     engine.docker(&["run", "--detach", "--publish", "9000:8080", "--label", "it=1", "berth-app:1"]).unwrap();
     let address = (hosts.address(0), 9000).into();

@@ -68,6 +68,38 @@ async fn a_tag_that_moves_changes_nothing_until_the_next_deployment() {
     fleet.finish().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_fetches_its_image_before_its_tasks_have_a_place() {
+    let Some(program) = require_registry().filter(|_| require_docker()) else { return };
+    let registry = Registry::start(&program).await.unwrap();
+    registry.push(&Engine::local(), "berth-app:1", "app:live").unwrap();
+    let image = registry.reference("app:live");
+    let is_here = || Engine::local().docker(&["image", "inspect", &image]).is_ok();
+    assert!(!is_here());
+    let fleet = Fleet::builder().controllers(1).agents(1).start().await;
+    let container = ecs::ContainerDefinition {
+        name: Some("app".to_owned()),
+        image: Some(image.clone()),
+        cpu: Some(1 << 17),
+        memory: Some(64),
+        ..Default::default()
+    };
+    let request = ecs::RegisterTaskDefinitionRequest {
+        family: Some("huge".to_owned()),
+        container_definitions: vec![container],
+        ..Default::default()
+    };
+    fleet.api().task_definitions.register_task_definition(request).await.unwrap();
+    fleet.create_service(&ServiceSpec::new("huge", 1)).await.unwrap();
+    until("the image is on the host", SOON, async || {
+        ensure!(is_here(), "not yet");
+        Ok(())
+    })
+    .await;
+    assert!(fleet.containers(0).unwrap().is_empty(), "no host is large enough to run it");
+    fleet.finish().await;
+}
+
 /// A registry that is gone costs nothing that already ran somewhere: the revision names what it runs by its digest.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_outlives_its_registry() {

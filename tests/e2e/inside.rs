@@ -79,6 +79,45 @@ async fn a_container_learns_who_it_is_and_what_it_uses() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_task_uses_is_known_for_as_long_as_its_host_is() {
+    if !require_docker() {
+        return;
+    }
+    // The agent's session is with one of three: whichever is asked finds it.
+    let fleet = Fleet::builder().agents(1).start().await;
+    deploy(&fleet, "web", 1).await;
+    let task = task_of(&fleet, "web").await;
+    let used = async || {
+        let told = fleet.berth_json(&["task", "usage", task.task_arn()]).await?;
+        let container = &told["containers"][0];
+        ensure!(container["name"] == "app", "{told}");
+        let samples = container["samples"].as_array().context("no samples yet")?.clone();
+        let sum = |name: &str| samples.iter().filter_map(|sample| sample[name].as_u64()).sum::<u64>();
+        ensure!(sum("memoryBytes") > 1 << 16, "{told}");
+        Ok((samples.len(), sum("cpuUs"), sum("networkReceivedBytes")))
+    };
+    let endpoint = fleet.endpoint(&task).unwrap();
+    until("what it was asked for shows", SOON, async || {
+        for _ in 0..20 {
+            berth_tests::harness::http::get(endpoint, "/").await?;
+        }
+        let (samples, cpu_us, received) = used().await?;
+        ensure!(samples >= 2 && cpu_us > 0 && received > 1_000, "{samples} {cpu_us} {received}");
+        Ok(())
+    })
+    .await;
+    fleet.scale("web", 0).await.unwrap();
+    until("its container has ended", SOON, async || {
+        let running = fleet.containers(0)?.len();
+        ensure!(running == 0, "{running} run");
+        Ok(())
+    })
+    .await;
+    assert!(used().await.unwrap().0 >= 2, "what it used is still told");
+    fleet.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_container_protects_its_task_from_scale_in() {
     if !require_docker() {
         return;

@@ -18,7 +18,9 @@ mod placement;
 mod queue;
 mod rollback;
 mod scheduling;
+mod task_network;
 mod task_sets;
+mod traces;
 
 use std::time::Duration;
 

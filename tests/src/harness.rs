@@ -22,5 +22,5 @@ pub mod watchdog;
 
 pub use requirement::{
     require_aws_clients, require_busybox, require_docker, require_hosts, require_registry,
-    require_session_plugin,
+    require_session_plugin, require_shell_image,
 };

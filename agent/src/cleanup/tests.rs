@@ -40,6 +40,7 @@ async fn host(options: Options) -> Host {
             ..Default::default()
         },
         stop_timeout: agent.stop_timeout,
+        file_systems: std::collections::BTreeMap::new(),
         launch_concurrency: 4,
         admission_timeout: agent.admission_timeout,
         resync_period: None,
@@ -50,6 +51,7 @@ async fn host(options: Options) -> Host {
         reports: Vec::new(),
         images: images.clone(),
         endpoint: None,
+        network: None,
         controllers: Arc::default(),
         outbox: Arc::new(Outbox::default()),
         clock: clock.clone(),

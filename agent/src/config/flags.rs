@@ -1,12 +1,13 @@
 //! The command line and the environment.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use berth_process::config::NonZeroDuration;
 use clap::Parser;
 
 use super::{Config, RuntimeKind};
+use crate::file_system::FileSystem;
 use crate::task::hooks::image::PullBehavior;
 
 /// Runs the containers of one host for a Berth cluster.
@@ -43,6 +44,10 @@ pub struct Flags {
     /// Custom attribute; may be repeated.
     #[arg(long = "attribute", value_name = "NAME=VALUE", value_parser = parse_attribute)]
     attributes: Vec<(String, String)>,
+    /// NFS server of a file system that task definitions name; may be repeated. Options are those of mount.nfs;
+    /// `protected` says that the way there is encrypted already.
+    #[arg(long = "file-system", value_name = "ID=SERVER:/PATH[,OPTION...]", value_parser = parse_file_system)]
+    file_systems: Vec<(String, FileSystem)>,
     /// Name of the host [default: its own].
     #[arg(long, env = "BERTH_AGENT_HOST_NAME")]
     host_name: Option<String>,
@@ -112,6 +117,15 @@ pub struct Flags {
     /// Whether containers find metadata and credentials at 169.254.170.2 [default: true].
     #[arg(long, env = "BERTH_AGENT_TASK_ENDPOINT", action = clap::ArgAction::Set)]
     task_endpoint: Option<bool>,
+    /// Whether tasks can have addresses of their own, in network mode awsvpc [default: true].
+    #[arg(long, env = "BERTH_AGENT_TASK_NETWORK", action = clap::ArgAction::Set)]
+    task_network: Option<bool>,
+    /// Address at which other hosts reach this one [default: the one that controllers see].
+    #[arg(long, env = "BERTH_AGENT_ADDRESS", value_name = "IPV4")]
+    address: Option<Ipv4Addr>,
+    /// Takes away all that the network of tasks left on this host, and ends. For a host that runs no agent any more.
+    #[arg(long)]
+    pub remove_task_network: bool,
     /// Where metrics and health are served [default: 127.0.0.1:7411].
     #[arg(long, env = "BERTH_AGENT_OPS_LISTEN")]
     ops_listen: Option<SocketAddr>,
@@ -148,14 +162,16 @@ impl Flags {
         over!(config, flags: runtime, docker_host, sim_count, sim_start_latency_ms);
         over!(config, flags: image_pull_behavior, pull_concurrency, launch_concurrency, stop_timeout, admission_timeout);
         over!(config, flags: report_delay, container_cleanup_wait, image_cleanup_interval, image_minimum_age);
-        over!(config, flags: images_per_cleanup, disk_pressure_percent, task_endpoint, ops_listen, log);
+        over!(config, flags: images_per_cleanup, disk_pressure_percent, task_endpoint, task_network, ops_listen, log);
         config.region = flags.region.or(config.region);
+        config.address = flags.address.or(config.address);
         config.cpu_units = flags.cpu_units.or(config.cpu_units);
         config.memory_mib = flags.memory_mib.or(config.memory_mib);
         config.ready_file = flags.ready_file.or(config.ready_file);
         config.otlp_endpoint = flags.otlp_endpoint.or(config.otlp_endpoint);
         config.log_json = config.log_json || flags.log_json;
         config.attributes.extend(flags.attributes);
+        config.file_systems.extend(flags.file_systems);
         config
     }
 }
@@ -165,6 +181,11 @@ fn parse_attribute(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("expected NAME=VALUE".to_owned()),
     }
+}
+
+fn parse_file_system(text: &str) -> Result<(String, FileSystem), String> {
+    let (id, place) = parse_attribute(text).map_err(|_| "expected ID=SERVER:/PATH[,OPTION...]".to_owned())?;
+    Ok((id, place.parse()?))
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! Metadata, version 4; version 3 is the same document, of which its clients read a part.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use berth_model::arn::Scope;
 use berth_model::id::ClusterName;
+use berth_model::network::{hardware_address, hardware_text, host_name};
 use berth_model::task::step::{Health, Stage};
 use berth_proto::AwsName as _;
 use berth_proto::agent::v1 as wire;
@@ -15,6 +17,7 @@ use super::json::time;
 use super::server::Server;
 use crate::controllers::request;
 use crate::engine::Known;
+use crate::network::{GATEWAY, PAUSE};
 use crate::runtime::Details;
 use crate::task::{Container, unix_ms};
 
@@ -27,7 +30,8 @@ impl Server {
     /// A task.
     pub(super) async fn task(&self, task: &Known) -> Value {
         let containers = (0..task.containers.len()).map(|at| self.container(task, at));
-        let containers = join_all(containers).await;
+        let mut containers = join_all(containers).await;
+        containers.extend(self.pause(task).await);
         let (desired, report) = (&task.desired, &task.report);
         let definition = &desired.definition;
         let moment = |at: &Option<prost_types::Timestamp>| time(at.as_ref().map(unix_ms));
@@ -87,6 +91,41 @@ impl Server {
         answer.map(tonic::Response::into_inner).map_err(|status| status.message().to_owned())
     }
 
+    /// The container that holds the network of a task which has one of its own.
+    async fn pause(&self, task: &Known) -> Option<Value> {
+        let network = self.parts.network.as_ref()?;
+        let id = network.pause_of(&task.desired.id)?;
+        let details = self.parts.runtime.describe(&id).await.ok().flatten().unwrap_or_default();
+        Some(json!({
+            "DockerId": id,
+            "Name": PAUSE,
+            "DockerName": details.name,
+            "ImageID": details.image_id,
+            "Labels": details.labels,
+            "DesiredStatus": "RESOURCES_PROVISIONED",
+            "KnownStatus": "RESOURCES_PROVISIONED",
+            "Limits": { "CPU": 0, "Memory": 0 },
+            "CreatedAt": details.created_at,
+            "Type": "CNI_PAUSE",
+            "Networks": self.interface(task),
+        }))
+    }
+
+    /// The network of a task that has an address of its own, as each of its containers sees it.
+    fn interface(&self, task: &Known) -> Option<Value> {
+        let address: Ipv4Addr = task.report.address.parse().ok()?;
+        let block = self.parts.network.as_ref().and_then(|network| network.block());
+        Some(json!([{
+            "NetworkMode": "awsvpc",
+            "IPv4Addresses": [address],
+            "AttachmentIndex": 0,
+            "MACAddress": hardware_text(hardware_address(address)),
+            "IPv4SubnetCIDRBlock": block,
+            "PrivateDNSName": host_name(address),
+            "SubnetGatewayIpv4Address": format!("{GATEWAY}/32"),
+        }]))
+    }
+
     /// One container of a task.
     pub(super) async fn container(&self, task: &Known, at: usize) -> Value {
         let container = &task.containers[at];
@@ -95,7 +134,11 @@ impl Server {
             Some(id) => self.parts.runtime.describe(id).await.ok().flatten(),
             None => None,
         };
-        render(task, at, container, details.unwrap_or_default())
+        let mut document = render(task, at, container, details.unwrap_or_default());
+        if let Some(interface) = self.interface(task) {
+            document["Networks"] = interface;
+        }
+        document
     }
 }
 

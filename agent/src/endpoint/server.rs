@@ -19,6 +19,7 @@ use super::throttle::Throttle;
 use super::{Endpoint, Opened, json};
 use crate::controllers::Controllers;
 use crate::engine::{self, Known};
+use crate::network::Network;
 use crate::runtime::Runtime;
 
 /// What the endpoint is served from.
@@ -33,6 +34,8 @@ pub(crate) struct Parts {
     pub(crate) instance_id: String,
     /// The instance's zone; empty when it is in none.
     pub(crate) zone: String,
+    /// Knows the addresses.
+    pub(crate) network: Option<Arc<Network>>,
     /// The present.
     pub(crate) clock: Clock,
 }

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::server::Server;
 use crate::engine::Known;
+use crate::usage::look::of_networks;
 
 /// Between two samples that say something about a rate.
 const LEAST: Duration = Duration::from_secs(1);
@@ -78,7 +79,7 @@ fn with_rates(before: &Sample, now: Sample) -> Value {
     let seconds = now.at.saturating_duration_since(before.at).as_secs_f64();
     let mut stats = now.stats;
     let rate = |name: &str| {
-        let grown = received(&stats, name).saturating_sub(received(&before.stats, name));
+        let grown = of_networks(&stats, name).saturating_sub(of_networks(&before.stats, name));
         #[expect(clippy::cast_precision_loss, reason = "a rate in bytes a second is not exact anyway")]
         let rate = grown as f64 / seconds;
         if rate.is_finite() { rate } else { 0.0 }
@@ -92,12 +93,6 @@ fn with_rates(before: &Sample, now: Sample) -> Value {
         }
     }
     stats
-}
-
-/// The sum over all interfaces.
-fn received(stats: &Value, name: &str) -> u64 {
-    let networks = stats["networks"].as_object().into_iter().flat_map(Map::values);
-    networks.filter_map(|network| network[name].as_u64()).sum()
 }
 
 #[cfg(test)]

@@ -72,6 +72,7 @@ pub(super) fn recollect(
         group: String::new(),
         traceparent: String::new(),
         gpu_ids: Vec::new(),
+        security_groups: Vec::new(),
     }
 }
 
@@ -102,6 +103,7 @@ impl Loop {
         let mut state = Self::new(options, parts);
         state.generation = set.generation;
         state.tasks = adopt(&set, &reports, found, state.clock.unix_ms());
+        state.adopt_addresses();
         let adopted = state.tasks.values().filter(|task| task.is_admitted() && !task.is_finished()).count();
         if adopted > 0 {
             tracing::info!(tasks = adopted, "adopted the tasks that are running");

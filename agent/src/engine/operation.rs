@@ -3,6 +3,7 @@
 //! A runtime that does not answer is asked again, with backoff, until the operation's own time is over; so a restart
 //! of Docker in the middle of a launch shows as a launch that took longer.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,9 +22,11 @@ use tracing::Instrument as _;
 use super::{Options, Parts, retries};
 use crate::controllers::Controllers;
 use crate::endpoint::Endpoint;
+use crate::file_system::FileSystems;
 use crate::ledger::{self, Ledger};
 use crate::limits;
 use crate::metrics::Metrics;
+use crate::network::Network;
 use crate::runtime::{self, Error, Listed, Runtime};
 use crate::task::container::Exit;
 use crate::task::hooks::{self, image::Images};
@@ -41,7 +44,7 @@ const INSPECTIONS: usize = 16;
 /// How an operation ended.
 pub(super) enum Answer {
     Pulled { id: String, at: usize, image: runtime::Image },
-    Created { id: String, at: usize, runtime_id: String, permit: Option<OwnedSemaphorePermit> },
+    Created(Created),
     Started { id: String, at: usize, bindings: Vec<ecs::NetworkBinding> },
     Failed { id: String, at: usize, action: Action, reason: String },
     Ended { runtime_id: String, exit: Exit },
@@ -50,6 +53,17 @@ pub(super) enum Answer {
     Resynced(Vec<(String, Option<runtime::Container>)>),
     Recorded(Vec<Arc<wire::TaskReport>>, Result<(), ledger::Error>),
     Forgotten(Result<(), ledger::Error>),
+    Released,
+}
+
+/// A container that is there.
+pub(super) struct Created {
+    pub(super) id: String,
+    pub(super) at: usize,
+    pub(super) runtime_id: String,
+    /// Its task's address, when that has one of its own.
+    pub(super) address: Option<Ipv4Addr>,
+    pub(super) permit: Option<OwnedSemaphorePermit>,
 }
 
 /// A list of containers, and those that were believed to run when it was asked for.
@@ -67,7 +81,9 @@ pub(super) struct Operator {
     metrics: Arc<Metrics>,
     instance_id: String,
     stop_timeout: Duration,
+    file_systems: FileSystems,
     endpoint: Option<Arc<Endpoint>>,
+    network: Option<Arc<Network>>,
     controllers: Arc<Controllers>,
     launches: Arc<Semaphore>,
     stops: Arc<Semaphore>,
@@ -99,7 +115,9 @@ impl Operator {
             metrics: parts.metrics.clone(),
             instance_id: parts.ledger.instance_id().to_owned(),
             stop_timeout: options.stop_timeout,
+            file_systems: options.file_systems.clone(),
             endpoint: parts.endpoint.clone(),
+            network: parts.network.clone(),
             controllers: parts.controllers.clone(),
             launches: Arc::new(Semaphore::new(options.launch_concurrency)),
             stops: Arc::new(Semaphore::new(limits::STOPS)),
@@ -108,6 +126,27 @@ impl Operator {
 
     pub(super) fn runtime(&self) -> &dyn Runtime {
         &*self.runtime
+    }
+
+    pub(super) fn network(&self) -> Option<&Arc<Network>> {
+        self.network.as_ref()
+    }
+
+    /// Takes a task out of the network, however often it takes; none when it is not in it, or on its way out.
+    pub(super) fn release(self: &Arc<Self>, id: &str) -> Option<BoxFuture<'static, Answer>> {
+        let network = self.network.clone().filter(|network| network.begin_release(id))?;
+        let (operator, id) = (self.clone(), id.to_owned());
+        Some(
+            async move {
+                let mut backoff = retries(&operator.entropy);
+                while let Err(error) = network.release(&id).await {
+                    tracing::debug!(task = id, error = %error, "a task cannot leave the network now");
+                    tokio::time::sleep(backoff.next_delay()).await;
+                }
+                Answer::Released
+            }
+            .boxed(),
+        )
     }
 
     /// The operation that carries out an action; none when there is nothing to carry out.
@@ -138,8 +177,12 @@ impl Operator {
                 };
                 let launch = hooks::launch(task, at, surroundings)?;
                 let has_secrets = hooks::secrets::are_needed(definition);
-                let volumes = hooks::volumes::of_task(task, &self.instance_id);
-                subject.create(launch, volumes, has_secrets).boxed()
+                match hooks::volumes::of_task(task, &self.instance_id, &self.file_systems) {
+                    Ok(volumes) => {
+                        subject.create(task.desired().clone(), launch, volumes, has_secrets).boxed()
+                    }
+                    Err(reason) => std::future::ready(subject.fails(action, reason)).boxed(),
+                }
             }
             Action::Start => {
                 let has_dynamic_ports = !definition.port_mappings.is_empty();
@@ -306,6 +349,8 @@ const CREATE: Kind =
     Kind { error_name: "CannotCreateContainerError", status: "created", limit: limits::CREATE_TIMEOUT };
 const START: Kind =
     Kind { error_name: "CannotStartContainerError", status: "started", limit: limits::START_TIMEOUT };
+const NETWORK: Kind =
+    Kind { error_name: "ResourceInitializationError", status: "provisioned", limit: limits::CREATE_TIMEOUT };
 const VOLUME: Kind =
     Kind { error_name: "CannotCreateVolumeError", status: "created", limit: limits::CREATE_TIMEOUT };
 

@@ -51,7 +51,9 @@ impl Loop {
     pub(super) fn resynced(&mut self, found: Vec<(String, Option<runtime::Container>)>) {
         self.resync.is_under_way = false;
         for (runtime_id, found) in found {
-            if self.is_expected(&runtime_id) {
+            if self.is_network(&runtime_id) {
+                self.compare_network(&runtime_id, found.as_ref());
+            } else if self.is_expected(&runtime_id) {
                 self.inspected(&runtime_id, found.as_ref());
             } else if let Some(found) = found.filter(|found| found.status == Status::Running) {
                 self.unexpected(found);
@@ -93,7 +95,7 @@ impl Loop {
         let running = containers.filter(|container| {
             container.seen.stage == berth_model::task::step::Stage::Running && container.seen.busy.is_none()
         });
-        running.filter_map(|container| container.runtime_id.clone()).collect()
+        running.filter_map(|container| container.runtime_id.clone()).chain(self.holding()).collect()
     }
 
     /// Whether a container that runs is one that should.

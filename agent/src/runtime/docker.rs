@@ -17,6 +17,7 @@ use bollard::{API_DEFAULT_VERSION, Docker as Client, models};
 use futures::stream::BoxStream;
 use parking_lot::Mutex;
 
+use super::progress::PullProgress;
 use super::{
     Container, Details, DiskUse, Error, Event, Host, Image, Launch, Listed, LogOptions, LogRecord, Runtime,
     Volume, label,
@@ -35,6 +36,7 @@ mod logs;
 mod network;
 mod reach;
 mod state;
+mod volume;
 
 use error::{explain, is_status};
 
@@ -109,8 +111,19 @@ impl Runtime for Docker {
         image::find(&self.client().await?, reference).await
     }
 
-    async fn pull(&self, reference: &str, credentials: Option<&RegistryCredentials>) -> Result<(), Error> {
-        image::pull(&self.client_with_timeout(limits::PULL_TIMEOUT).await?, reference, credentials).await
+    async fn pull(
+        &self,
+        reference: &str,
+        credentials: Option<&RegistryCredentials>,
+        progress: &PullProgress,
+    ) -> Result<(), Error> {
+        let client = self.client_with_timeout(limits::PULL_TIMEOUT).await?;
+        image::pull(&client, reference, credentials, progress).await
+    }
+
+    async fn import(&self, reference: &str, archive: Vec<u8>, program: &str) -> Result<(), Error> {
+        let client = self.client_with_timeout(limits::CREATE_TIMEOUT).await?;
+        image::import(&client, reference, archive, program).await
     }
 
     async fn remove_image(&self, reference: &str) -> Result<bool, Error> {
@@ -118,12 +131,7 @@ impl Runtime for Docker {
     }
 
     async fn create_volume(&self, volume: &Volume) -> Result<(), Error> {
-        let request = models::VolumeCreateRequest {
-            name: Some(volume.name.clone()),
-            labels: Some(volume.labels.clone().into_iter().collect()),
-            ..Default::default()
-        };
-        self.client().await?.create_volume(request).await.map(drop).map_err(explain)
+        volume::create(&self.client().await?, volume).await
     }
 
     async fn remove_volumes(

@@ -14,6 +14,7 @@ use berth_process::entropy::Entropy;
 use berth_proto::agent::v1::RegistryCredentials;
 use futures::stream::BoxStream;
 
+use super::progress::PullProgress;
 use super::{
     Container, Details, DiskUse, Error, Event, Host, Image, Launch, Listed, LogOptions, LogRecord, Runtime,
     Volume,
@@ -71,6 +72,7 @@ impl Default for Options {
             log_drivers: ["json-file", "syslog", "journald", "gelf", "fluentd", "splunk"]
                 .map(str::to_owned)
                 .into(),
+            volume_drivers: vec!["local".to_owned()],
             capabilities: capabilities.map(str::to_owned).into_iter().chain(of_api).collect(),
         };
         Self { start_latency: Duration::ZERO, host }
@@ -134,7 +136,12 @@ impl Runtime for Sim {
         Ok(Some(Image { id: reference.to_owned(), digest: String::new() }))
     }
 
-    async fn pull(&self, reference: &str, _: Option<&RegistryCredentials>) -> Result<(), Error> {
+    async fn pull(
+        &self,
+        reference: &str,
+        _: Option<&RegistryCredentials>,
+        _: &PullProgress,
+    ) -> Result<(), Error> {
         self.answers()?;
         let script = Script::of(reference);
         if !script.pull_latency.is_zero() {
@@ -144,6 +151,10 @@ impl Runtime for Sim {
             return Err(Error::Refused(format!("pull access denied for {reference}")));
         }
         Ok(())
+    }
+
+    async fn import(&self, _: &str, _: Vec<u8>, _: &str) -> Result<(), Error> {
+        self.answers()
     }
 
     async fn remove_image(&self, _: &str) -> Result<bool, Error> {

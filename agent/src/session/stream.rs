@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::directory::Directory;
 use super::logs::Logs;
-use super::{Client, Error, Parts};
+use super::prefetch::Prefetch;
+use super::{Client, Error, Parts, usage};
 use crate::ledger::Verdict;
 use crate::limits;
 
@@ -31,6 +32,7 @@ pub(super) struct Stream<'a> {
     logs: Logs,
     /// Where the session is with.
     controller: &'a str,
+    prefetch: Prefetch,
     heartbeat_interval: Duration,
     heard_at: Instant,
     /// The controller sends heartbeats, so their absence means something.
@@ -62,6 +64,7 @@ impl<'a> Stream<'a> {
             sender,
             controller,
             logs: Logs::new(client, parts.engine.clone(), parts.runtime.clone(), parts.shutdown.child()),
+            prefetch: Prefetch::new(parts.images.clone(), parts.shutdown.child()),
             heartbeat_interval: interval,
             heard_at: now,
             hears_heartbeats: false,
@@ -139,10 +142,28 @@ impl<'a> Stream<'a> {
                 self.logs.close(&request.request_id);
                 Ok(())
             }
+            Some(Down::Prefetch(wanted)) => {
+                self.prefetch.want(wanted.images);
+                Ok(())
+            }
+            Some(Down::ReadUsage(question)) => {
+                let answer = usage::answer(self.parts, question).await;
+                match self.push(Up::Usage(answer)) {
+                    // Whoever asked asks again.
+                    Err(Error::Stuck) => Ok(()),
+                    result => result,
+                }
+            }
             Some(Down::Controllers(controllers)) => match self.directory.learn(controllers.addresses) {
                 Some(told) => Ok(self.parts.ledger.record_controllers(told).await?),
                 None => Ok(()),
             },
+            Some(Down::Network(fleet)) => {
+                if let Some(network) = &self.parts.network {
+                    network.follow(&fleet);
+                }
+                Ok(())
+            }
             Some(Down::Heartbeat(_)) => {
                 self.hears_heartbeats = true;
                 Ok(())

@@ -44,6 +44,7 @@ impl Task {
                 .as_ref()
                 .map(|stopping| stopping.reason.clone())
                 .unwrap_or_default(),
+            address: self.address.map(|address| address.to_string()).unwrap_or_default(),
         }
     }
 

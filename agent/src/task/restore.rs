@@ -59,6 +59,7 @@ impl Task {
         let time = |at: &Option<prost_types::Timestamp>| at.as_ref().map(unix_ms);
         self.version = report.version;
         self.is_finished = report.last_status == "STOPPED";
+        self.address = report.address.parse().ok();
         self.times = Times {
             pull_started: time(&report.pull_started_at),
             pull_stopped: time(&report.pull_stopped_at),

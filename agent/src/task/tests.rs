@@ -1,9 +1,12 @@
 //! The life of one task under its actor, from the first pull to the last report.
 
+use std::collections::BTreeMap;
+
 use berth_proto::agent::v1 as wire;
 
 use super::*;
 use crate::definition::Interner;
+use crate::file_system::FileSystems;
 use crate::runtime::label;
 use crate::task::container::Exit;
 
@@ -95,9 +98,41 @@ fn volumes_of_the_host_are_bound_and_others_live_as_long_as_the_task() {
     let task = task(vec![app], ecs::TaskDefinition { volumes, ..Default::default() });
     let sources: Vec<_> = launch(&task, 0).mounts.into_iter().map(|mount| mount.source).collect();
     assert_eq!(sources, ["/srv/etc", "berth-0123456789abcdef0123456789abcdef-scratch"]);
-    let made: Vec<_> =
-        hooks::volumes::of_task(&task, "instance").into_iter().map(|volume| volume.name).collect();
+    let made: Vec<_> = volumes_of(&task).into_iter().map(|volume| volume.name).collect();
     assert_eq!(made, ["berth-0123456789abcdef0123456789abcdef-scratch"]);
+}
+
+fn volumes_of(task: &Task) -> Vec<crate::runtime::Volume> {
+    hooks::volumes::of_task(task, "instance", &FileSystems::new()).expect("all can be made")
+}
+
+#[test]
+fn a_shared_volume_outlives_its_task_and_others_go_with_it() {
+    let volume = |name: &str, docker: ecs::DockerVolumeConfiguration| ecs::Volume {
+        name: Some(name.to_owned()),
+        docker_volume_configuration: Some(docker),
+        ..Default::default()
+    };
+    let labels = BTreeMap::from([("owner".to_owned(), "me".to_owned())]);
+    let own = ecs::DockerVolumeConfiguration {
+        driver: Some("local".to_owned()),
+        driver_opts: BTreeMap::from([("type".to_owned(), "tmpfs".to_owned())]),
+        labels: labels.clone(),
+        ..Default::default()
+    };
+    let shared = |autoprovision| ecs::DockerVolumeConfiguration {
+        scope: Some(ecs::Scope::Shared.into()),
+        autoprovision,
+        ..Default::default()
+    };
+    let volumes = vec![volume("own", own), volume("made", shared(Some(true))), volume("found", shared(None))];
+    let task = task(vec![container("app")], ecs::TaskDefinition { volumes, ..Default::default() });
+    let made = volumes_of(&task);
+    assert_eq!(made[0].name, "berth-0123456789abcdef0123456789abcdef-own");
+    assert_eq!((made[0].driver.as_str(), made[0].options["type"].as_str()), ("local", "tmpfs"));
+    assert_eq!((made[0].labels["owner"].as_str(), made[0].labels.len()), ("me", 3));
+    assert_eq!((made[1].name.as_str(), made[1].must_exist, made[1].labels.len()), ("made", false, 0));
+    assert_eq!((made[2].name.as_str(), made[2].must_exist, made[2].labels.len()), ("found", true, 0));
 }
 
 #[test]

@@ -88,6 +88,7 @@ impl Host {
             reports: remembered.reports,
             images,
             endpoint: None,
+            network: None,
             controllers: Arc::default(),
             outbox: outbox.clone(),
             clock,
@@ -97,6 +98,8 @@ impl Host {
         let options = engine::Options {
             capacity: Capacity { cpu_units: 1 << 20, memory_mib: 1 << 20, ..Default::default() },
             stop_timeout: Duration::from_secs(30),
+            file_systems: [("fs-1".to_owned(), "127.0.0.1:/srv,soft,retrans=0".parse().expect("it is one"))]
+                .into(),
             launch_concurrency: 16,
             admission_timeout: Duration::from_secs(60),
             resync_period: Some(Duration::from_secs(5)),

@@ -124,3 +124,40 @@ async fn a_volume_of_the_task_is_shared_and_removed_with_it() {
     let filter = format!("label={}={id}", label::TASK);
     assert_eq!(run(&host.docker_host, &["volume", "ls", "-q", "--filter", &filter]).as_deref(), Some(""));
 }
+
+#[tokio::test]
+async fn containers_stop_in_the_reverse_of_the_order_in_which_they_started() {
+    let Some(mut host) = Host::start("containers_stop_in_the_reverse_of_the_order").await else { return };
+    let after = |name: &str| ecs::ContainerDependency {
+        container_name: Some(name.to_owned()),
+        condition: Some(ecs::ContainerCondition::Start.into()),
+    };
+    let member = |name: &str, after: Vec<ecs::ContainerDependency>| {
+        let script = format!(
+            "trap 'sleep 0.3; echo {name} >> /order/file; cat /order/file; exit 0' TERM; \
+             while true; do sleep 0.1; done"
+        );
+        let mut container = shell(name, &script);
+        container.stop_timeout = Some(10);
+        container.depends_on = after;
+        container.mount_points = vec![ecs::MountPoint {
+            source_volume: Some("order".to_owned()),
+            container_path: Some("/order".to_owned()),
+            read_only: None,
+        }];
+        container
+    };
+    let front = member("front", vec![after("middle")]);
+    let middle = member("middle", vec![after("back")]);
+    let mut wanted = task(vec![front, middle, member("back", Vec::new())]);
+    let volume = ecs::Volume { name: Some("order".to_owned()), ..Default::default() };
+    wanted.task_definition.as_mut().expect("it has one").volumes = vec![volume];
+    let id = host.want(wanted).await;
+    host.until_status(&id, "RUNNING").await;
+    host.want_stopped(&id).await;
+    let stopped = host.until_status(&id, "STOPPED").await;
+    let codes: Vec<_> = stopped.containers.iter().map(|container| container.exit_code).collect();
+    assert_eq!(codes, [Some(0); 3], "every one of them heard SIGTERM");
+    let last = stopped.containers.iter().find(|container| container.name == "back").expect("it is one");
+    assert_eq!(host.logs(&last.runtime_id), "front\nmiddle\nback");
+}

@@ -16,6 +16,8 @@ mod conduit;
 mod events;
 mod keys;
 mod logs;
+mod security_groups;
+mod usage;
 
 type Stream<T> = BoxStream<'static, Result<T, Status>>;
 
@@ -109,6 +111,39 @@ impl Admin for Handlers {
         request: Request<Streaming<pb::ConduitRequest>>,
     ) -> Answer<Self::OpenConduitStream> {
         conduit::open(self.shared(), request).await.map(Response::new)
+    }
+
+    async fn create_security_group(
+        &self,
+        request: Request<pb::CreateSecurityGroupRequest>,
+    ) -> Answer<pb::CreateSecurityGroupResponse> {
+        security_groups::create(self, request).await
+    }
+
+    async fn change_security_group(
+        &self,
+        request: Request<pb::ChangeSecurityGroupRequest>,
+    ) -> Answer<pb::ChangeSecurityGroupResponse> {
+        security_groups::change(self, request).await
+    }
+
+    async fn describe_security_groups(
+        &self,
+        request: Request<pb::DescribeSecurityGroupsRequest>,
+    ) -> Answer<pb::DescribeSecurityGroupsResponse> {
+        security_groups::describe(self, request).await
+    }
+
+    async fn delete_security_group(
+        &self,
+        request: Request<pb::DeleteSecurityGroupRequest>,
+    ) -> Answer<pb::DeleteSecurityGroupResponse> {
+        security_groups::delete(self, request).await
+    }
+
+    async fn read_usage(&self, request: Request<pb::ReadUsageRequest>) -> Answer<pb::ReadUsageResponse> {
+        let region = Chosen::of(request.extensions()).cloned();
+        usage::read(self.shared(), region.as_ref(), request.into_inner()).await.map(Response::new)
     }
 
     async fn read_logs(&self, request: Request<pb::ReadLogsRequest>) -> Answer<Self::ReadLogsStream> {

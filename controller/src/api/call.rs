@@ -7,7 +7,7 @@ use berth_model::error::ApiError;
 use berth_model::id::{Ids, Region, Revision};
 use berth_model::state::{State, View};
 use berth_model::time::Timestamp;
-use berth_model::validate::{Accepted, Admission};
+use berth_model::validate::{Accepted, Admission, Decided};
 use berth_process::telemetry;
 use tonic::{Request, Response, Status};
 use tracing::{Span, debug};
@@ -45,9 +45,6 @@ struct Caller {
 
 /// What a handler returns.
 pub(super) type Answer<T> = Result<Response<T>, Status>;
-
-/// What a request comes to: what its answer is about, and the command to propose, if anything is to change.
-pub(super) type Decision<T> = Result<(T, Option<Command>), ApiError>;
 
 /// A change that was made.
 pub(super) struct Done<T> {
@@ -114,7 +111,7 @@ impl Handlers {
     pub(super) async fn decide<Q: InCluster, T, A>(
         &self,
         request: Request<Q>,
-        validate: impl Fn(&Q, &State, &mut Admission) -> Decision<T>,
+        validate: impl Fn(&Q, &State, &mut Admission) -> Decided<T>,
         answer: impl FnOnce(Done<T>) -> Result<A, Error>,
     ) -> Answer<A> {
         let (caller, request) = open(request)?;
@@ -158,7 +155,7 @@ impl Shared {
     async fn submit<T>(
         &self,
         caller: &Caller,
-        decide: impl Fn(&State, &mut Admission) -> Decision<T>,
+        decide: impl Fn(&State, &mut Admission) -> Decided<T>,
     ) -> Result<Done<T>, Error> {
         let seed = self.parts.entropy.u128();
         let mut lost = 0;
@@ -222,7 +219,10 @@ fn started_none(outcome: &Outcome, tasks: usize) -> bool {
 /// Whether deciding again on a newer state may come to something else.
 fn is_race(rejection: &Rejection) -> bool {
     match rejection {
-        Rejection::Stale { .. } | Rejection::RevisionTaken { .. } | Rejection::Gone { .. } => true,
+        Rejection::Stale { .. }
+        | Rejection::RevisionTaken { .. }
+        | Rejection::Gone { .. }
+        | Rejection::AddressesTaken { .. } => true,
         Rejection::Refused(_) | Rejection::Malformed(_) => false,
     }
 }

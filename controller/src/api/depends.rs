@@ -72,6 +72,17 @@ pub trait ConduitSource: Send + Sync + 'static {
     async fn end(&self, request_id: &str) -> bool;
 }
 
+/// Who knows what containers use: the agent's session, here or on another controller.
+#[async_trait]
+pub trait UsageSource: Send + Sync + 'static {
+    /// Asks the agent of this instance.
+    async fn read(
+        &self,
+        instance: InstanceId,
+        question: agent::ReadUsage,
+    ) -> Result<agent::Usage, Unavailable>;
+}
+
 /// There is nobody to ask right now: no leader, no majority, no agent. Nothing was changed; trying again may work.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("The request cannot be carried out right now: {0}. Try again.")]

@@ -187,6 +187,7 @@ fn rejected(rejection: &Rejection) -> Status {
         Rejection::Stale { .. } => lost("The service"),
         Rejection::RevisionTaken { .. } => lost("The task definition family"),
         Rejection::Gone { kind, id } => lost(&format!("The {kind} {id}")),
+        Rejection::AddressesTaken { .. } => lost("The network of tasks"),
         Rejection::Malformed(_) => status(Code::Internal, Exception::Server.name(), rejection),
     }
 }

@@ -12,7 +12,7 @@ use berth_proto::secretsmanager::v1::secrets_server::Secrets;
 use http::Extensions;
 use tonic::{Request, Status, async_trait};
 
-use super::call::{Answer, Handlers};
+use super::call::{Answer, Handlers, Shared};
 use super::error::{Error, IntoStatus};
 use crate::region::Chosen;
 
@@ -26,13 +26,16 @@ impl Secrets for Handlers {
     ) -> Answer<pb::CreateSecretResponse> {
         let message = request.get_ref();
         let sealed = self.sealed(message.name(), &message.secret_string, &message.secret_binary);
-        self.change(
+        self.decide(
             request,
-            |request, view, admission| validate::create(request, &sealed.parts(), view, admission),
-            |(name, version_id), view| {
-                let secret = view.secret(&name).ok_or(GONE)?;
+            |request, view, admission| {
+                sealed.with(|sealed| validate::create(request, sealed, view, admission))
+            },
+            |done| {
+                let (name, version_id) = done.subject;
+                let secret = done.view.secret(&name).ok_or(GONE)?;
                 Ok(pb::CreateSecretResponse {
-                    arn: Some(validate::arn(secret, view.scope())),
+                    arn: Some(validate::arn(secret, done.view.scope())),
                     name: Some(name),
                     version_id,
                 })
@@ -73,7 +76,7 @@ impl Secrets for Handlers {
         let sealed = self.sealed(&name, &message.secret_string, &message.secret_binary);
         self.decide(
             request,
-            |request, view, admission| validate::put(request, &sealed.parts(), view, admission),
+            |request, view, admission| sealed.with(|sealed| validate::put(request, sealed, view, admission)),
             |done| {
                 let (name, id) = done.subject;
                 let secret = done.view.secret(&name).ok_or(GONE)?;
@@ -98,7 +101,9 @@ impl Secrets for Handlers {
         let sealed = self.sealed(&name, &message.secret_string, &message.secret_binary);
         self.change(
             request,
-            |request, view, admission| validate::update(request, &sealed.parts(), view, admission),
+            |request, view, admission| {
+                sealed.with(|sealed| validate::update(request, sealed, view, admission))
+            },
             |(name, version_id), view| {
                 let secret = view.secret(&name).ok_or(GONE)?;
                 Ok(pb::UpdateSecretResponse {
@@ -199,17 +204,25 @@ impl Secrets for Handlers {
     }
 }
 
-/// A value as a request brought it, encrypted.
-struct Brought {
-    value: Option<Vec<u8>>,
+/// A value as a request brought it.
+struct Brought<'a> {
+    shared: &'a Shared,
+    /// What it is sealed for.
+    subject: String,
+    value: Option<String>,
     is_binary: bool,
+    sealed: Option<Vec<u8>>,
 }
 
 // === impl Brought ===
 
-impl Brought {
-    fn parts(&self) -> Sealed<'_> {
-        Sealed { value: self.value.as_deref(), is_binary: self.is_binary }
+impl Brought<'_> {
+    fn with<T>(&self, validate: impl FnOnce(&Sealed<'_>) -> T) -> T {
+        let is_in = |version: &SecretVersion| {
+            let known = self.shared.unseal(&self.subject, &version.sealed_value).ok();
+            version.is_binary == self.is_binary && known.is_some() && known == self.value
+        };
+        validate(&Sealed { value: self.sealed.as_deref(), is_binary: self.is_binary, is_in: &is_in })
     }
 }
 
@@ -222,10 +235,11 @@ impl Handlers {
         validate::name(reference, &view).map_err(|error: ApiError| error.into_status())
     }
 
-    fn sealed(&self, name: &str, string: &Option<String>, binary: &Option<String>) -> Brought {
-        let value = string.as_ref().or(binary.as_ref());
-        let value = value.map(|value| self.shared().seal(&Secret::seal_of(name), value));
-        Brought { value, is_binary: string.is_none() && binary.is_some() }
+    fn sealed(&self, name: &str, string: &Option<String>, binary: &Option<String>) -> Brought<'_> {
+        let (shared, subject) = (self.shared(), Secret::seal_of(name));
+        let value = string.as_ref().or(binary.as_ref()).cloned();
+        let sealed = value.as_ref().map(|value| shared.seal(&subject, value));
+        Brought { shared, subject, value, is_binary: string.is_none() && binary.is_some(), sealed }
     }
 }
 

@@ -3,12 +3,12 @@
 use berth_model::command::Outcome;
 use berth_model::state::State;
 use berth_model::validate::task::Start;
-use berth_model::validate::{name, task as validate};
+use berth_model::validate::{Decided, name, task as validate};
 use berth_proto::ecs::v1 as pb;
 use berth_proto::ecs::v1::tasks_server::Tasks;
 use tonic::{Request, async_trait};
 
-use super::call::{Answer, Decision, Done, Handlers};
+use super::call::{Answer, Done, Handlers};
 use super::error::Error;
 use super::render::{Tags, task as render};
 
@@ -74,7 +74,7 @@ impl Tasks for Handlers {
     }
 }
 
-fn decision(mut start: Start) -> Decision<Start> {
+fn decision(mut start: Start) -> Decided<Start> {
     let command = start.command.take();
     Ok((start, command))
 }

@@ -11,7 +11,7 @@ use berth_proto::admin::v1::{
     ListControllersRequest, ListControllersResponse, ListReconcilersRequest, ListReconcilersResponse,
     Reconciler, RemoveControllerRequest, RemoveControllerResponse,
 };
-use berth_proto::agent::v1::{ConduitInput, LogChunk, OpenLogs};
+use berth_proto::agent::v1::{ConduitInput, LogChunk, OpenLogs, ReadUsage, Usage};
 use berth_proto::peer::v1::open_conduit_request::Message;
 use berth_proto::peer::v1::peers_server::{Peers, PeersServer};
 use berth_proto::peer::v1::{
@@ -71,6 +71,11 @@ pub trait Sessions: Send + Sync + 'static {
     /// Ends a conduit that goes through here; whether there was one.
     fn end_conduit(&self, _request_id: &str) -> bool {
         false
+    }
+
+    /// What a task uses whose agent has its session here.
+    async fn read_usage(&self, _question: ReadUsage) -> Result<Usage, Status> {
+        Err(Status::unavailable("no agent has its session here"))
     }
 
     /// What the reconcilers here last did; refused when this controller does not lead.
@@ -251,6 +256,11 @@ impl Peers for PeerService {
     ) -> Result<Response<EndConduitResponse>, Status> {
         let id = self.open(request)?.request_id;
         Ok(Response::new(EndConduitResponse { ended: self.sessions.end_conduit(&id) }))
+    }
+
+    async fn read_usage(&self, request: Request<ReadUsage>) -> Result<Response<Usage>, Status> {
+        let question = self.open(request)?;
+        self.sessions.read_usage(question).await.map(Response::new)
     }
 
     async fn remove_controller(

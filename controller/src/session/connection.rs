@@ -36,6 +36,9 @@ pub(super) struct Connection {
     end: CancellationToken,
     manifest_changed: Arc<Notify>,
     directory: watch::Receiver<Directory>,
+    fleet: watch::Receiver<Arc<Fleet>>,
+    /// What was said of the network last, but for its generation.
+    network: Option<pb::FleetNetwork>,
     outbound: mpsc::Sender<pb::ControllerMessage>,
     sent: Sent,
     gathering: Gathering,
@@ -57,6 +60,7 @@ impl Connection {
     ) -> Self {
         let (sent, gathering) = (Sent::default(), Gathering::default());
         let directory = sessions.consensus.directory();
+        let fleet = sessions.fleet.subscribe();
         Self {
             sessions,
             region,
@@ -64,6 +68,8 @@ impl Connection {
             end,
             manifest_changed,
             directory,
+            fleet,
+            network: None,
             outbound,
             sent,
             gathering,
@@ -95,6 +101,8 @@ impl Connection {
                 () = self.manifest_changed.notified() => self.send_difference().await,
                 // Cancel-safe: a version that was not seen stays unseen.
                 Ok(()) = self.directory.changed() => self.send_directory().await,
+                // Cancel-safe: a version that was not seen stays unseen.
+                Ok(()) = self.fleet.changed() => self.send_network().await,
                 // Cancel-safe: a message that was not returned stays in the stream.
                 message = inbound.message() => {
                     heard = Instant::now();
@@ -125,6 +133,8 @@ impl Connection {
         self.gathering.add(0, &hello.tasks);
         self.send(controller_message::Message::Welcome(welcome)).await?;
         self.send_directory().await?;
+        // Tasks that are to start need to know what their address can be.
+        self.send_network().await?;
         self.send_whole().await
     }
 
@@ -139,6 +149,10 @@ impl Connection {
             Some(Message::StopCandidates(candidates)) => self.confirm(&candidates).await,
             Some(Message::Heartbeat(_)) => {
                 self.send(controller_message::Message::Heartbeat(pb::Heartbeat {})).await
+            }
+            Some(Message::Usage(answer)) => {
+                self.sessions.usage.answered(answer);
+                Ok(())
             }
             Some(Message::Hello(_)) => Err("the agent said hello twice"),
             // A newer agent may say what this controller does not know.
@@ -178,6 +192,17 @@ impl Connection {
     async fn send_directory(&mut self) -> Result<(), End> {
         let addresses = self.directory.borrow_and_update().to_vec();
         self.send(controller_message::Message::Controllers(pb::Controllers { addresses })).await
+    }
+
+    async fn send_network(&mut self) -> Result<(), End> {
+        let fleet = Arc::clone(&self.fleet.borrow_and_update());
+        let Some(message) = fleet.message(self.region.as_ref(), self.instance) else { return Ok(()) };
+        let bare = pb::FleetNetwork { generation: 0, ..message.clone() };
+        if self.network.as_ref() == Some(&bare) {
+            return Ok(());
+        }
+        self.network = Some(bare);
+        self.send(controller_message::Message::Network(message)).await
     }
 
     async fn send_difference(&mut self) -> Result<(), End> {

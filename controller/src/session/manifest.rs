@@ -120,6 +120,11 @@ fn render(state: &State, task: &Task) -> pb::ManifestTask {
         group: task.group.to_string(),
         traceparent: task.traceparent.as_deref().unwrap_or_default().to_owned(),
         gpu_ids: task.scheduling.gpu_ids.clone(),
+        security_groups: task
+            .network
+            .as_ref()
+            .map(|network| network.security_groups.clone())
+            .unwrap_or_default(),
     }
 }
 

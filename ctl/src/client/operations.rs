@@ -160,10 +160,15 @@ operations! { admin, AdminClient:
     RemoveControllerRequest => RemoveControllerResponse by remove_controller, safe;
     ListReconcilersRequest => ListReconcilersResponse by list_reconcilers, safe;
     RollBackServiceRequest => RollBackServiceResponse by roll_back_service, never;
+    ReadUsageRequest => ReadUsageResponse by read_usage, safe;
     CreateAccessKeyRequest => CreateAccessKeyResponse by create_access_key, never;
     ListAccessKeysRequest => ListAccessKeysResponse by list_access_keys, safe;
     UpdateAccessKeyRequest => UpdateAccessKeyResponse by update_access_key, safe;
     DeleteAccessKeyRequest => DeleteAccessKeyResponse by delete_access_key, never;
+    CreateSecurityGroupRequest => CreateSecurityGroupResponse by create_security_group, never;
+    ChangeSecurityGroupRequest => ChangeSecurityGroupResponse by change_security_group, never;
+    DescribeSecurityGroupsRequest => DescribeSecurityGroupsResponse by describe_security_groups, safe;
+    DeleteSecurityGroupRequest => DeleteSecurityGroupResponse by delete_security_group, never;
 }
 
 operations! { ssm, ParametersClient:
@@ -236,9 +241,12 @@ described! { "berth.secretsmanager.v1", secretsmanager:
 described! { "berth.admin.v1", admin:
     ListControllersRequest, ListControllersResponse, RemoveControllerRequest, RemoveControllerResponse,
     ListReconcilersRequest, ListReconcilersResponse, RollBackServiceRequest, RollBackServiceResponse,
-    WatchEventsRequest, Event, ReadLogsRequest,
+    WatchEventsRequest, Event, ReadLogsRequest, ReadUsageRequest, ReadUsageResponse,
     CreateAccessKeyRequest, CreateAccessKeyResponse, ListAccessKeysRequest, ListAccessKeysResponse,
     UpdateAccessKeyRequest, UpdateAccessKeyResponse, DeleteAccessKeyRequest, DeleteAccessKeyResponse,
+    CreateSecurityGroupRequest, CreateSecurityGroupResponse, ChangeSecurityGroupRequest, ChangeSecurityGroupResponse,
+    DescribeSecurityGroupsRequest, DescribeSecurityGroupsResponse, DeleteSecurityGroupRequest,
+    DeleteSecurityGroupResponse, SecurityGroup,
 }
 
 impl Described for berth_proto::agent::v1::LogChunk {

@@ -14,9 +14,12 @@ use crate::names::short;
 use crate::view;
 
 mod launch;
+mod network;
+pub(crate) mod usage;
 mod wait;
 
 pub(crate) use launch::{Overrides, Queue, client_token, main_container, placed};
+pub(crate) use network::Network;
 
 /// Tasks: running instances of a task definition
 #[derive(Debug, Subcommand)]
@@ -40,6 +43,9 @@ pub(crate) enum Task {
     Stop(Stop),
     /// Wait until tasks run, or have stopped
     Wait(wait::Wait),
+    /// What the containers of a task use
+    #[command(visible_alias = "top")]
+    Usage(usage::Usage),
     /// Why a task is where it is, or why it would find no place
     Explain(super::explain::Task),
 }
@@ -96,6 +102,7 @@ impl Task {
             Self::Describe { tasks } => describe(context, &session, &tasks).await?,
             Self::Stop(stop) => stop.run(context, &session).await?,
             Self::Wait(wait) => wait.run(context, &session).await?,
+            Self::Usage(usage) => usage.run(context, &session).await?,
             Self::Explain(explain) => explain.run(context, &session).await?,
         }
         Ok(Exit::Success)
@@ -111,13 +118,20 @@ async fn describe(context: &Context, session: &Session, tasks: &[String]) -> Res
     let whole = api::whole_task_ids(session, tasks).await?;
     let response = api::tasks(session, &whole).await?;
     let now = context.now_unix_ms();
+    let mut all = Vec::new();
+    for task in &response.tasks {
+        let mut details = view::task::details(task, now);
+        if task.last_status() == "PENDING" && context.output.is_for_people() {
+            // An agent that does not answer has told how far it is; that is no reason to show nothing.
+            let usage = usage::of_task(session, task.task_arn(), Some(0)).await.unwrap_or_default();
+            details.lines("Images", view::usage::pulls(&usage.pulls, now));
+        }
+        all.push(details);
+    }
     context.output.result(
         &response,
         || ids(&response.tasks),
-        || {
-            let all: Vec<_> = response.tasks.iter().map(|task| view::task::details(task, now)).collect();
-            render_all(&all, context.output.surface())
-        },
+        || render_all(&all, context.output.surface()),
     )?;
     api::all_found(&response.failures, "task", "`berth ps --all` shows the tasks of the cluster")
 }

@@ -29,6 +29,14 @@ pub(super) fn find(binary: &str) -> Result<PathBuf, Failure> {
     })
 }
 
+/// Has an agent take away what the network of tasks left on this host. It says no where another agent still needs it,
+/// and to whoever could not have made it.
+pub(super) fn remove_task_network() {
+    if let Ok(agent) = find("berth-agent") {
+        let _ = Command::new(agent).arg("--remove-task-network").stdin(Stdio::null()).output();
+    }
+}
+
 /// Starts a process in a group of its own, so that Ctrl-C at the terminal does not reach it, and returns its id.
 pub(super) fn start(binary: &Path, arguments: &[String], log: &Path) -> Result<u32, Failure> {
     let starting = || format!("starting {}", binary.display());

@@ -55,6 +55,7 @@ pub(crate) async fn down(context: &Context, dir: &Path) -> Result<(), Failure> {
             Ok(count) => removed = count,
             Err(failure) => progress.aside(|| context.output.failure(&failure)),
         }
+        process::remove_task_network();
     }
     remove_files(&state, dir)?;
     give_back_profile(context, &state)?;

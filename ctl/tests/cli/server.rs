@@ -10,11 +10,14 @@ use berth_process::identity::ClusterIdentity;
 use berth_process::token;
 use berth_proto::admin::v1::admin_server::{Admin, AdminServer};
 use berth_proto::admin::v1::{
-    ConduitRequest, CreateAccessKeyRequest, CreateAccessKeyResponse, DeleteAccessKeyRequest,
-    DeleteAccessKeyResponse, Event, ListAccessKeysRequest, ListAccessKeysResponse, ListControllersRequest,
-    ListControllersResponse, ListReconcilersRequest, ListReconcilersResponse, ReadLogsRequest,
-    RemoveControllerRequest, RemoveControllerResponse, RollBackServiceRequest, RollBackServiceResponse,
-    UpdateAccessKeyRequest, UpdateAccessKeyResponse, WatchEventsRequest, conduit_request,
+    ChangeSecurityGroupRequest, ChangeSecurityGroupResponse, ConduitRequest, CreateAccessKeyRequest,
+    CreateAccessKeyResponse, CreateSecurityGroupRequest, CreateSecurityGroupResponse, DeleteAccessKeyRequest,
+    DeleteAccessKeyResponse, DeleteSecurityGroupRequest, DeleteSecurityGroupResponse,
+    DescribeSecurityGroupsRequest, DescribeSecurityGroupsResponse, Event, ListAccessKeysRequest,
+    ListAccessKeysResponse, ListControllersRequest, ListControllersResponse, ListReconcilersRequest,
+    ListReconcilersResponse, ReadLogsRequest, ReadUsageRequest, ReadUsageResponse, RemoveControllerRequest,
+    RemoveControllerResponse, RollBackServiceRequest, RollBackServiceResponse, UpdateAccessKeyRequest,
+    UpdateAccessKeyResponse, WatchEventsRequest, conduit_request,
 };
 use berth_proto::agent::v1::{ConduitOutput, LogChunk};
 use berth_proto::ecs::v1::clusters_server::{Clusters, ClustersServer};
@@ -350,9 +353,14 @@ impl Admin for Server {
         remove_controller(RemoveControllerRequest) -> RemoveControllerResponse;
         list_reconcilers(ListReconcilersRequest) -> ListReconcilersResponse;
         roll_back_service(RollBackServiceRequest) -> RollBackServiceResponse;
+        read_usage(ReadUsageRequest) -> ReadUsageResponse;
         create_access_key(CreateAccessKeyRequest) -> CreateAccessKeyResponse;
         list_access_keys(ListAccessKeysRequest) -> ListAccessKeysResponse;
         update_access_key(UpdateAccessKeyRequest) -> UpdateAccessKeyResponse;
         delete_access_key(DeleteAccessKeyRequest) -> DeleteAccessKeyResponse;
+        create_security_group(CreateSecurityGroupRequest) -> CreateSecurityGroupResponse;
+        change_security_group(ChangeSecurityGroupRequest) -> ChangeSecurityGroupResponse;
+        describe_security_groups(DescribeSecurityGroupsRequest) -> DescribeSecurityGroupsResponse;
+        delete_security_group(DeleteSecurityGroupRequest) -> DeleteSecurityGroupResponse;
     }
 }

@@ -65,6 +65,7 @@ fn renew(context: &mut Context<'_>, known: &ContainerInstance, offer: &Container
     renewed.capacity = offer.capacity.clone();
     renewed.attributes = offer.attributes.clone();
     renewed.spec = offer.spec.clone();
+    renewed.network = offer.network;
     renewed.connected = true;
     if renewed == *known {
         return UNCHANGED;

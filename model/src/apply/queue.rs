@@ -2,6 +2,7 @@
 //!
 //! Those that are stopped while they wait are over at once: no agent knows of them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::task::{add, in_the_way};
@@ -22,15 +23,19 @@ pub(super) fn queue(context: &mut Context<'_>, queue: &QueueTasks) -> Reply {
     if context.state.active_cluster(cluster).is_none() {
         return Err(ApiError::cluster_not_found().into());
     }
-    if let Some(task) = queue.tasks.iter().find(|task| task.cluster != *cluster || task.service().is_some()) {
-        return Err(Rejection::Malformed(format!("{} is no task of its own in {cluster}", task.id)));
+    let may_wait =
+        |task: &Task| task.cluster == *cluster && task.service().is_none() && task.scheduling.queue.is_some();
+    if let Some(task) = queue.tasks.iter().find(|task| !may_wait(task)) {
+        return Err(Rejection::Malformed(format!("{} is no task that may wait in {cluster}", task.id)));
     }
     if let Some(task) =
         queue.tasks.iter().find(|task| context.state.task_definition(&task.definition).is_none())
     {
         return Err(gone("task definition", &task.definition));
     }
-    let new: Vec<&Task> = queue.tasks.iter().filter(|task| context.state.task(task.id).is_none()).collect();
+    let mut ids = BTreeSet::new();
+    let is_new = |task: &&Task| context.state.task(task.id).is_none() && ids.insert(task.id);
+    let new: Vec<&Task> = queue.tasks.iter().filter(is_new).collect();
     let waiting = context.state.queued_in(cluster).count();
     if waiting + new.len() > QUEUED_TASKS {
         let message =

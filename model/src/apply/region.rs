@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Applied;
 use crate::command::{Command, Envelope, InRegion, Rejection};
+use crate::container_instance::ContainerInstance;
 use crate::error::{ApiError, Exception};
 use crate::id::Revision;
 use crate::limits::REGIONS;
@@ -70,12 +71,22 @@ fn check_instance(state: &State, there: Option<&InRegion>, command: &Command) ->
     let Command::RegisterInstance(offer) = command else { return Ok(()) };
     let region = there.map(|there| &there.region);
     match state.region_of_instance(offer.id).filter(|known| known.region() != region) {
-        None => Ok(()),
+        None => check_block(state, offer),
         Some(known) => {
             let message =
                 format!("Container instance {} belongs to region {}.", offer.id, known.scope().region);
             Err(ApiError::invalid(message).into())
         }
+    }
+}
+
+/// Addresses are the deployment's: no instance of any region has another's.
+fn check_block(state: &State, offer: &ContainerInstance) -> Result<(), Rejection> {
+    let Some(place) = offer.network else { return Ok(()) };
+    let taken = state.blocks_in_use().find(|(id, block)| *id != offer.id && block.overlaps(place.block));
+    match taken {
+        None => Ok(()),
+        Some((id, _)) => Err(Rejection::AddressesTaken { block: place.block.to_string(), instance: id }),
     }
 }
 

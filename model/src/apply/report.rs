@@ -84,6 +84,7 @@ fn merged(task: &Task, seen: &Observed, now: Timestamp) -> Observed {
     merged.started_at = known.started_at.or_else(|| seen.started_at.map(within));
     merged.stopping_at = seen.stopping_at.or(known.stopping_at);
     merged.execution_stopped_at = seen.execution_stopped_at.or(known.execution_stopped_at);
+    merged.address = seen.address.or(known.address);
     merged.stop = known.stop.clone().or_else(|| seen.stop.clone());
     if merged.last_status == TaskStatus::Running {
         merged.started_at.get_or_insert(now);

@@ -19,6 +19,7 @@ pub fn check(state: &State) -> Vec<Violation> {
     let mut violations = Vec::new();
     check_index(state, &mut violations);
     check_regions(state, &mut violations);
+    check_blocks(state, &mut violations);
     for region in state.every_region() {
         check_instances(region, &mut violations);
         check_tasks(region, &mut violations);
@@ -41,6 +42,24 @@ fn check_regions(state: &State, violations: &mut Vec<Violation>) {
         let is_plain = region.keys.is_empty() && region.regions.is_empty() && region.cluster_id.is_empty();
         if !is_own || !is_plain || region.is_vacant() || region.revision > state.revision {
             violations.push(format!("region {name} is not what a region is"));
+        }
+    }
+}
+
+/// No address is in two blocks in use, over all regions.
+fn check_blocks(state: &State, violations: &mut Vec<Violation>) {
+    let mut blocks: Vec<_> = state.blocks_in_use().map(|(id, block)| (block, id)).collect();
+    blocks.sort();
+    for pair in blocks.windows(2) {
+        // The larger of two that begin at the same address comes first, so neighbours tell.
+        if pair[0].0.overlaps(pair[1].0) {
+            violations
+                .push(format!("{} of {} overlaps {} of {}", pair[0].0, pair[0].1, pair[1].0, pair[1].1));
+        }
+    }
+    for region in state.every_region() {
+        for group in region.security_groups.iter().filter(|(id, group)| **id != group.id) {
+            violations.push(format!("security group {} is kept as {}", group.1.id, group.0));
         }
     }
 }

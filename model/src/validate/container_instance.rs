@@ -15,7 +15,7 @@ use crate::limits::{INSTANCES_PER_UPDATE, NAMES_PER_DESCRIBE};
 use crate::state::State;
 
 pub use attributes::{delete_attributes, list_attributes, put_attributes};
-pub use register::{from_hello, register};
+pub use register::{from_hello, place, register};
 
 mod attributes;
 mod register;

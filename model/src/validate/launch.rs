@@ -47,16 +47,12 @@ pub(super) fn echo(network: Option<&pb::NetworkConfiguration>) -> Option<pb::Net
     network
 }
 
-/// A definition that requires launch types is launched with those only, and with EC2 when it requires none.
+/// Every definition can be launched with EC2, which is why ECS lists it among the `compatibilities` of each; with another
+/// launch type those that were registered for it.
 fn check_compatible(launch_type: pb::LaunchType, definition: &TaskDefinition) -> Result<(), ApiError> {
     let name = launch_type.aws_name();
-    let mut required = definition.definition.requires_compatibilities().peekable();
-    let supported = if required.peek().is_none() {
-        launch_type == pb::LaunchType::Ec2
-    } else {
-        required.any(|one| one.aws_name() == name)
-    };
-    if supported {
+    let mut required = definition.definition.requires_compatibilities();
+    if launch_type == pb::LaunchType::Ec2 || required.any(|one| one.aws_name() == name) {
         return Ok(());
     }
     Err(ApiError::invalid(format!("Task definition does not support launch_type {name}.")))

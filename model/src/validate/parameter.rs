@@ -5,7 +5,7 @@ use std::sync::Arc;
 use berth_proto::ssm::v1 as pb;
 
 use super::page::{self, Order};
-use super::{Accepted, Admission, Listed};
+use super::{Accepted, Admission, Decided, Listed};
 use crate::command::{Command, PutParameter};
 use crate::error::{ApiError, Exception};
 use crate::limits::{ADVANCED_PARAMETER_BYTES, PARAMETERS, STANDARD_PARAMETER_BYTES};
@@ -121,10 +121,7 @@ pub struct Deletion {
 }
 
 /// DeleteParameters.
-pub fn delete_many(
-    request: &pb::DeleteParametersRequest,
-    view: &State,
-) -> Result<(Deletion, Option<Command>), ApiError> {
+pub fn delete_many(request: &pb::DeleteParametersRequest, view: &State) -> Decided<Deletion> {
     check_count(&request.names)?;
     let (names, unknown): (Vec<_>, Vec<_>) =
         request.names.iter().cloned().partition(|name| view.parameter(name).is_some());

@@ -1,5 +1,6 @@
 //! What agents report, parsed: unknown words are errors, never panics.
 
+use core::net::Ipv4Addr;
 use std::sync::Arc;
 
 use berth_proto::agent::v1 as agent;
@@ -45,8 +46,14 @@ pub fn observed(report: &agent::TaskReport) -> Result<TaskReport, Malformed> {
         execution_stopped_at: time(report.execution_stopped_at.as_ref()),
         stopped_at: time(report.stopped_at.as_ref()),
         stop: stop(report).map_err(malformed)?,
+        address: address(report).map_err(malformed)?,
     };
     Ok(TaskReport { task, observed })
+}
+
+fn address(report: &agent::TaskReport) -> Result<Option<Ipv4Addr>, String> {
+    let text = Some(&report.address).filter(|text| !text.is_empty());
+    text.map(|text| text.parse().map_err(|_| format!("{text:?} is no address"))).transpose()
 }
 
 /// Why it stopped. It was seen when the task began to stop or, failing that, when it was over.

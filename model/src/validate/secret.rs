@@ -6,7 +6,7 @@ use std::time::Duration;
 use berth_proto::secretsmanager::v1 as pb;
 
 use super::page::{self, Order};
-use super::{Accepted, Admission, Listed};
+use super::{Accepted, Admission, Decided, Listed};
 use crate::arn::Scope;
 use crate::command::{ChangeSecret, Command, Deletion};
 use crate::error::{ApiError, Exception};
@@ -24,7 +24,7 @@ const RECOVERY_DAYS: std::ops::RangeInclusive<i64> = 7..=30;
 const DEFAULT_RECOVERY_DAYS: i64 = 30;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// What stands after the name in an ARN: a hyphen and this many letters.
-const SUFFIX_LENGTH: usize = 6;
+pub(crate) const SUFFIX_LENGTH: usize = 6;
 const LETTERS: &[u8; 52] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// Stages that one PutSecretValue names. Source: Secrets Manager API, `VersionStages`.
 const STAGES: usize = 20;
@@ -35,6 +35,8 @@ pub struct Sealed<'a> {
     pub value: Option<&'a [u8]>,
     /// Whether it is the base 64 text of bytes.
     pub is_binary: bool,
+    /// Whether a version holds the same value. Only who has the sealing key can tell.
+    pub is_in: &'a dyn Fn(&SecretVersion) -> bool,
 }
 
 /// ARN of a secret.
@@ -82,14 +84,18 @@ pub fn create(
     sealed: &Sealed<'_>,
     view: &State,
     admission: &mut Admission,
-) -> Accepted<(String, Option<String>)> {
+) -> Decided<(String, Option<String>)> {
     let name = request.name();
     check_name(name)?;
     check_value(request.secret_string.as_deref(), request.secret_binary.as_deref())?;
+    let token = request.client_request_token.as_deref();
     if let Some(known) = view.secret(name) {
         if known.delete_at.is_some() {
             let text = "You can't create this secret because a secret with this name is already scheduled for deletion.";
             return Err(ApiError::new(Exception::InvalidRequest, text));
+        }
+        if let Ok(Some(id)) = repeated(known, token, sealed, view) {
+            return Ok(((name.to_owned(), Some(id)), None));
         }
         let text = format!("The operation failed because the secret {name} already exists.");
         return Err(ApiError::new(Exception::ResourceExists, text));
@@ -98,7 +104,7 @@ pub fn create(
         let text = format!("{SECRETS} secrets exist, which is the most.");
         return Err(ApiError::new(Exception::LimitExceeded, text));
     }
-    let version = version(sealed, request.client_request_token.as_deref(), &[], admission);
+    let version = version(sealed, token, &[], admission);
     let id = version.as_ref().map(|version| version.id.clone());
     let change = ChangeSecret {
         name: name.to_owned(),
@@ -109,7 +115,7 @@ pub fn create(
         version,
         deletion: None,
     };
-    Ok(((name.to_owned(), id), Command::ChangeSecret(Box::new(change))))
+    Ok(((name.to_owned(), id), Some(Command::ChangeSecret(Box::new(change)))))
 }
 
 /// PutSecretValue.
@@ -118,7 +124,7 @@ pub fn put(
     sealed: &Sealed<'_>,
     view: &State,
     admission: &mut Admission,
-) -> Result<((String, String), Option<Command>), ApiError> {
+) -> Decided<(String, String)> {
     let secret = usable(request.secret_id(), view)?;
     check_value(request.secret_string.as_deref(), request.secret_binary.as_deref())?;
     if sealed.value.is_none() {
@@ -128,8 +134,8 @@ pub fn put(
         return Err(ApiError::invalid(format!("A version has at most {STAGES} stages.")));
     }
     let token = request.client_request_token.as_deref();
-    if let Some(known) = token.and_then(|id| secret.version(Some(id), None)) {
-        return Ok(((secret.name.clone(), known.id.clone()), None));
+    if let Some(id) = repeated(secret, token, sealed, view)? {
+        return Ok(((secret.name.clone(), id), None));
     }
     let version = version(sealed, token, &request.version_stages, admission);
     let id = version.as_ref().map(|version| version.id.clone()).unwrap_or_default();
@@ -146,8 +152,10 @@ pub fn update(
 ) -> Accepted<(String, Option<String>)> {
     let secret = usable(request.secret_id(), view)?;
     check_value(request.secret_string.as_deref(), request.secret_binary.as_deref())?;
-    let version = version(sealed, request.client_request_token.as_deref(), &[], admission);
-    let id = version.as_ref().map(|version| version.id.clone());
+    let token = request.client_request_token.as_deref();
+    let known = repeated(secret, token, sealed, view)?;
+    let version = if known.is_some() { None } else { version(sealed, token, &[], admission) };
+    let id = known.or_else(|| version.as_ref().map(|version| version.id.clone()));
     let change = ChangeSecret {
         description: request.description.clone(),
         key_id: request.kms_key_id.clone(),
@@ -213,6 +221,26 @@ pub fn list(request: &pb::ListSecretsRequest, view: &State) -> Listed<Arc<Secret
     let is_shown = |secret: &&Arc<Secret>| request.include_planned_deletion() || secret.delete_at.is_none();
     let found = view.secrets().filter(is_shown).cloned();
     Ok(bounds.cut(found, Order::Ascending, |secret| secret.name.clone()))
+}
+
+/// The version that this request made when it came before: its token names it. With another value, the token is taken.
+fn repeated(
+    secret: &Secret,
+    token: Option<&str>,
+    sealed: &Sealed<'_>,
+    view: &State,
+) -> Result<Option<String>, ApiError> {
+    let known = sealed.value.and(token).and_then(|token| secret.version(Some(token), None));
+    let Some(known) = known else { return Ok(None) };
+    if (sealed.is_in)(known) {
+        return Ok(Some(known.id.clone()));
+    }
+    let text = format!(
+        "You can't use ClientRequestToken {} because that value is already in use for a version of secret {}.",
+        known.id,
+        arn(secret, view.scope())
+    );
+    Err(ApiError::new(Exception::ResourceExists, text))
 }
 
 /// A change that changes nothing.

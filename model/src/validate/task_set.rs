@@ -4,7 +4,7 @@ use berth_proto::ecs::v1 as pb;
 
 use super::launch::{self, Launch};
 use super::name::{self, member, members};
-use super::{Accepted, Admission, failure, tag, unsupported};
+use super::{Accepted, Admission, Decided, failure, tag, unsupported};
 use crate::arn::resource_part;
 use crate::command::{ChangeTaskSets, Command, TaskSetChange};
 use crate::error::{ApiError, Exception};
@@ -21,7 +21,7 @@ pub fn create(
     request: &pb::CreateTaskSetRequest,
     view: &State,
     admission: &mut Admission,
-) -> Result<((ServiceKey, DeploymentId), Option<Command>), ApiError> {
+) -> Decided<(ServiceKey, DeploymentId)> {
     let service = find(request.cluster.as_deref(), request.service.as_deref(), view)?;
     let token = request.client_token.as_deref().filter(|token| !token.is_empty());
     let known = service.task_sets.iter().find(|set| token.is_some() && set.client_token.as_deref() == token);

@@ -55,6 +55,7 @@ pub(crate) fn instance(number: u128, zone: &str, cpu_units: u32, memory_mib: u32
         pending_count: 0,
         version: 1,
         drain: None,
+        network: None,
     }
 }
 
@@ -134,6 +135,7 @@ pub(crate) fn task(number: u128, on: u128, definition: &TaskDefinition, group: &
         version: 1,
         images: None,
         unhealthy_at: None,
+        network: None,
     }
 }
 

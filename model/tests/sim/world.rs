@@ -130,6 +130,7 @@ impl World {
                 | Change::TaskDefinition(_)
                 | Change::Manifest(_)
                 | Change::AccessKey(_)
+                | Change::SecurityGroup(_)
                 | Change::History => {}
             }
         }

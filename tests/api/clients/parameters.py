@@ -53,6 +53,18 @@ stages = sm.describe_secret(SecretId="prod/db")["VersionIdsToStages"]
 assert stages == {made["VersionId"]: ["AWSPREVIOUS"], put["VersionId"]: ["AWSCURRENT"]}, stages
 before = sm.get_secret_value(SecretId="prod/db", VersionStage="AWSPREVIOUS")
 assert json.loads(before["SecretString"])["password"] == "s3cret-one"
+# A call that is sent again with its token is told what it was told; another value under that token is refused.
+TOKEN = "7f3c1a52-3d0e-4d8b-9f10-000000000001"
+once = sm.create_secret(Name="twice", SecretString="first", ClientRequestToken=TOKEN)
+again = sm.create_secret(Name="twice", SecretString="first", ClientRequestToken=TOKEN)
+assert (again["ARN"], again["VersionId"]) == (once["ARN"], TOKEN), again
+refused("ResourceExistsException", sm.create_secret, Name="twice", SecretString="x", ClientRequestToken=TOKEN)
+for call in (sm.put_secret_value, sm.update_secret):
+    assert call(SecretId="twice", SecretString="first", ClientRequestToken=TOKEN)["VersionId"] == TOKEN
+    refused("ResourceExistsException", call, SecretId="twice", SecretString="x", ClientRequestToken=TOKEN)
+    refused("ResourceExistsException", call, SecretId="twice", SecretBinary=b"first", ClientRequestToken=TOKEN)
+assert len(sm.list_secret_version_ids(SecretId="twice", IncludeDeprecated=True)["Versions"]) == 1
+sm.delete_secret(SecretId="twice", ForceDeleteWithoutRecovery=True)
 binary = sm.create_secret(Name="bytes", SecretBinary=b"\x00\x01")
 assert sm.get_secret_value(SecretId=binary["ARN"])["SecretBinary"] == b"\x00\x01"
 sm.update_secret(SecretId="bytes", Description="two of them")

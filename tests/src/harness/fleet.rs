@@ -3,6 +3,7 @@
 //! On loopback all agents share the machine's engine, which is quick and enough for most claims. On hosts every
 //! controller and every agent has a host to itself, each agent's with an engine: there, power and cables can be cut.
 
+mod addressed;
 mod builder;
 mod control;
 mod deploy;

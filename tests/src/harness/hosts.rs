@@ -54,12 +54,13 @@ pub fn sweep(slot: u8) {
 // === impl Hosts ===
 
 impl Hosts {
-    /// Makes a host for each entry, with an engine where the entry says so, and waits for the engines.
+    /// Makes a host for each entry, with an engine where the entry says so, and waits for the engines. Hosts that are
+    /// `apart` have a network each, with a router between them.
     ///
     /// # Errors
     /// When namespaces cannot be made or an engine does not start.
-    pub async fn start(slot: &Slot, engines: &[bool]) -> Result<Self> {
-        let network = Network::create(slot.number(), u8::try_from(engines.len())?)?;
+    pub async fn start(slot: &Slot, engines: &[bool], apart: bool) -> Result<Self> {
+        let network = Network::create(slot.number(), u8::try_from(engines.len())?, apart)?;
         let mut hosts = Self { network, hosts: Vec::new() };
         for (number, engine_wanted) in (1..).zip(engines) {
             let dir = slot.dir().join(format!("host-{number}"));

@@ -23,6 +23,14 @@ pub fn require_hosts() -> bool {
     }) && require_docker()
 }
 
+/// Whether the engine has the image `berth-shell:1`, which has a shell. It is made when it is missing.
+pub fn require_shell_image() -> bool {
+    require_docker()
+        && met("an image with a shell (`deploy/images.sh shell`)", || {
+            script("images.sh", &["shell"]).is_some()
+        })
+}
+
 /// The program of an image registry. It is fetched when it is missing.
 pub fn require_registry() -> Option<PathBuf> {
     let program = script("fetch.sh", &["docker-registry", "docker-registry"]);

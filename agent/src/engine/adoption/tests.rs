@@ -18,6 +18,7 @@ fn found(task: &str, name: &str, status: Status) -> Container {
         started_at_ms: Some(5),
         finished_at_ms: (status == Status::Exited).then_some(9),
         network_bindings: Vec::new(),
+        pid: None,
     }
 }
 

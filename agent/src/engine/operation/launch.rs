@@ -1,5 +1,6 @@
 //! One container on its way up: its image, its creation, its start.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use berth_proto::agent::v1 as wire;
 use berth_proto::ecs::v1 as ecs;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Answer, CREATE, Operator, PULL, START, VOLUME};
+use super::{Answer, CREATE, Created, NETWORK, Operator, PULL, START, VOLUME};
+use crate::manifest::DesiredTask;
 use crate::runtime::{self, Error, Launch, Runtime};
 use crate::task::Task;
 use crate::task::hooks::secrets;
@@ -77,6 +79,7 @@ impl Subject {
 
     pub(super) async fn create(
         self,
+        desired: Arc<DesiredTask>,
         mut launch: Launch,
         volumes: Vec<runtime::Volume>,
         has_secrets: bool,
@@ -87,6 +90,10 @@ impl Subject {
                 Err(reason) => return self.fails(Action::Create, reason),
             }
         }
+        let address = match self.attach(&desired, &mut launch).await {
+            Ok(address) => address,
+            Err(reason) => return self.fails(Action::Create, reason),
+        };
         // Closed never: the operator holds it.
         let permit = self.operator.launches.clone().acquire_owned().await.ok();
         let runtime = self.operator.runtime.clone();
@@ -96,9 +103,27 @@ impl Subject {
             }
         }
         match self.operator.within(&CREATE, || runtime.create(&launch)).await {
-            Ok(runtime_id) => Answer::Created { id: self.id, at: self.at, runtime_id, permit },
+            Ok(runtime_id) => {
+                Answer::Created(Created { id: self.id, at: self.at, runtime_id, address, permit })
+            }
             Err(reason) => self.fails(Action::Create, reason),
         }
+    }
+
+    /// Gives the task its address, in the mode in which it has one of its own.
+    async fn attach(&self, desired: &DesiredTask, launch: &mut Launch) -> Result<Option<Ipv4Addr>, String> {
+        if launch.network_mode != ecs::NetworkMode::Awsvpc {
+            return Ok(None);
+        }
+        let Some(network) = self.operator.network() else {
+            return Err(
+                "ResourceInitializationError: this instance gives tasks no addresses of their own".to_owned()
+            );
+        };
+        let attached = self.operator.within(&NETWORK, || async { Ok(network.attach(desired).await) }).await?;
+        let attached = attached.map_err(|error| format!("ResourceInitializationError: {error}"))?;
+        launch.network_of = Some(attached.pause);
+        Ok(Some(attached.address))
     }
 
     pub(super) async fn start(
@@ -155,7 +180,7 @@ impl Subject {
         secrets::fetch(&self.operator.controllers, question).await
     }
 
-    fn fails(self, action: Action, reason: String) -> Answer {
+    pub(super) fn fails(self, action: Action, reason: String) -> Answer {
         Answer::Failed { id: self.id, at: self.at, action, reason }
     }
 }

@@ -51,7 +51,7 @@ fn host_config(launch: &Launch) -> HostConfig {
         memory_reservation: container.memory_reservation.map(|mib| i64::from(mib) * BYTES_PER_MIB),
         memory_swap: memory_swap(launch, &linux),
         memory_swappiness: linux.max_swap.and(linux.swappiness).map(i64::from),
-        network_mode: Some(network::mode(launch.network_mode)),
+        network_mode: Some(network::mode(launch)),
         port_bindings: Some(network::port_bindings(launch)),
         links: non_empty(&launch.links),
         pid_mode: (launch.pid_mode == ecs::PidMode::Host).then(|| "host".to_owned()),

@@ -22,6 +22,7 @@ pub(super) async fn describe(client: &Client) -> Result<Host, Error> {
         cpu_architecture: architecture(about.architecture.as_deref().unwrap_or_default()),
         version: about.server_version.clone().unwrap_or_default(),
         log_drivers: log_drivers(&about),
+        volume_drivers: about.plugins.as_ref().and_then(|plugins| plugins.volume.clone()).unwrap_or_default(),
         capabilities: capabilities(&about, minor),
     })
 }
@@ -58,6 +59,8 @@ fn capabilities(about: &SystemInfo, api_minor: usize) -> Vec<String> {
         .map(|minor| format!("com.amazonaws.ecs.capability.docker-remote-api.1.{minor}"));
     let always = [
         "com.amazonaws.ecs.capability.privileged-container",
+        "ecs.capability.efs",
+        "ecs.capability.efsAuth",
         "ecs.capability.container-ordering",
         "ecs.capability.container-health-check",
         "ecs.capability.container-restart-policy",

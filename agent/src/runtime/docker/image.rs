@@ -3,10 +3,12 @@
 use berth_proto::agent::v1::RegistryCredentials;
 use bollard::Docker as Client;
 use bollard::auth::DockerCredentials;
+use bollard::models::CreateImageInfo;
 use bollard::query_parameters::{CreateImageOptions, RemoveImageOptions};
 use futures::TryStreamExt as _;
 
 use super::error::{explain, is_status};
+use crate::runtime::progress::PullProgress;
 use crate::runtime::{Error, Image};
 
 /// The image, when it is on the host.
@@ -31,6 +33,7 @@ pub(super) async fn pull(
     client: &Client,
     reference: &str,
     credentials: Option<&RegistryCredentials>,
+    progress: &PullProgress,
 ) -> Result<(), Error> {
     // Without a tag Docker would pull every tag there is.
     let image =
@@ -41,7 +44,47 @@ pub(super) async fn pull(
         password: Some(credentials.password.clone()),
         ..Default::default()
     });
-    let progress = client.create_image(Some(options), None, credentials);
+    let mut told = client.create_image(Some(options), None, credentials);
+    while let Some(told) = told.try_next().await.map_err(explain)? {
+        note(&told, progress);
+    }
+    Ok(())
+}
+
+/// Reads one line of what Docker says while it pulls.
+fn note(told: &CreateImageInfo, progress: &PullProgress) {
+    let (Some(layer), Some(status)) = (&told.id, &told.status) else { return };
+    let detail = told.progress_detail.as_ref();
+    let amount = |amount: Option<i64>| amount.and_then(|amount| u64::try_from(amount).ok()).unwrap_or(0);
+    match status.as_str() {
+        "Pulling fs layer" | "Waiting" => progress.found(layer),
+        "Downloading" => {
+            let (current, total) = detail.map_or((None, None), |detail| (detail.current, detail.total));
+            progress.came(layer, amount(current), amount(total));
+        }
+        "Download complete" | "Verifying Checksum" => progress.downloaded(layer),
+        "Pull complete" | "Already exists" => progress.done(layer),
+        // "Pulling from …" has the tag where the others have the layer.
+        _ => {}
+    }
+}
+
+/// Makes an image of the files in an archive.
+pub(super) async fn import(
+    client: &Client,
+    reference: &str,
+    archive: Vec<u8>,
+    program: &str,
+) -> Result<(), Error> {
+    let (name, tag) = reference.split_once(':').unwrap_or((reference, "latest"));
+    let options = CreateImageOptions {
+        from_src: Some("-".to_owned()),
+        repo: Some(name.to_owned()),
+        tag: Some(tag.to_owned()),
+        changes: vec![format!("ENTRYPOINT [{program:?}]")],
+        ..Default::default()
+    };
+    let progress = client.create_image(Some(options), Some(bollard::body_full(archive.into())), None);
     progress.try_for_each(|_| async { Ok(()) }).await.map_err(explain)
 }
 

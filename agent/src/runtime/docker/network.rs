@@ -10,11 +10,13 @@ use super::container::Ports;
 use crate::runtime::Launch;
 
 /// Docker's name of a network mode.
-pub(super) fn mode(mode: ecs::NetworkMode) -> String {
-    match mode {
-        ecs::NetworkMode::Host => "host",
-        ecs::NetworkMode::None => "none",
-        ecs::NetworkMode::Bridge | ecs::NetworkMode::Awsvpc | ecs::NetworkMode::Unspecified => "bridge",
+pub(super) fn mode(launch: &Launch) -> String {
+    match (launch.network_mode, &launch.network_of) {
+        (ecs::NetworkMode::Awsvpc, Some(container)) => return format!("container:{container}"),
+        (ecs::NetworkMode::Host, _) => "host",
+        // Of its own it has no network: better none than one that nobody meant.
+        (ecs::NetworkMode::None | ecs::NetworkMode::Awsvpc, _) => "none",
+        (ecs::NetworkMode::Bridge | ecs::NetworkMode::Unspecified, _) => "bridge",
     }
     .to_owned()
 }

@@ -28,6 +28,7 @@ pub(super) fn container(found: ContainerInspectResponse) -> Container {
         started_at_ms: state.started_at.as_deref().and_then(unix_ms),
         finished_at_ms: state.finished_at.as_deref().and_then(unix_ms),
         network_bindings: network::bindings(found.network_settings),
+        pid: state.pid.filter(|pid| *pid > 0).and_then(|pid| u32::try_from(pid).ok()),
     }
 }
 

@@ -264,6 +264,7 @@ impl Simulated {
             started_at_ms: self.started_at_ms,
             finished_at_ms: self.finished_at_ms,
             network_bindings: self.ports.to_vec(),
+            pid: None,
         }
     }
 }

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::ledger::{Ledger, PulledImage};
 use crate::limits;
+use crate::runtime::progress::{Progress, PullProgress};
 use crate::runtime::{Error, Image, Runtime};
 
 /// How long an image that could not be pulled is used from the host without asking again: a burst of tasks does
@@ -55,9 +56,17 @@ pub struct Images {
     state: Mutex<State>,
 }
 
+struct UnderWay {
+    reference: String,
+    credentials: Option<RegistryCredentials>,
+    since_ms: i64,
+    progress: Arc<PullProgress>,
+    pull: Pull,
+}
+
 #[derive(Default)]
 struct State {
-    under_way: Vec<((String, Option<RegistryCredentials>), Pull)>,
+    under_way: Vec<UnderWay>,
     failures: HashMap<String, Instant>,
     /// Pulled since this agent started, whoever brought the image to the host first.
     fresh: BTreeSet<String>,
@@ -89,24 +98,54 @@ impl Images {
         reference: &str,
         credentials: Option<&RegistryCredentials>,
     ) -> Result<Image, Error> {
-        let key = (reference.to_owned(), credentials.cloned());
         let pull = {
             let mut state = self.state.lock();
-            let start = || self.clone().get(reference.to_owned(), credentials.cloned()).boxed().shared();
-            let known = state.under_way.iter().find(|(under_way, _)| *under_way == key);
-            match known.map(|(_, pull)| pull.clone()) {
-                Some(pull) => pull,
+            let is_same = |under_way: &&UnderWay| {
+                under_way.reference == reference && under_way.credentials.as_ref() == credentials
+            };
+            match state.under_way.iter().find(is_same) {
+                Some(under_way) => under_way.pull.clone(),
                 None => {
-                    let pull = start();
-                    state.under_way.push((key.clone(), pull.clone()));
+                    let (reference, credentials) = (reference.to_owned(), credentials.cloned());
+                    let progress = Arc::<PullProgress>::default();
+                    let get = self.clone().get(reference.clone(), credentials.clone(), progress.clone());
+                    let pull = get.boxed().shared();
+                    let since_ms = self.clock.unix_ms();
+                    let under_way =
+                        UnderWay { reference, credentials, since_ms, progress, pull: pull.clone() };
+                    state.under_way.push(under_way);
                     pull
                 }
             }
         };
         let result = pull.clone().await;
         let mut state = self.state.lock();
-        state.under_way.retain(|(_, current)| !current.ptr_eq(&pull));
+        state.under_way.retain(|under_way| !under_way.pull.ptr_eq(&pull));
         result
+    }
+
+    /// Since when an image is being brought to the host, and how far that is.
+    #[must_use]
+    pub fn progress(&self, reference: &str) -> Option<(i64, Progress)> {
+        let state = self.state.lock();
+        let under_way = state.under_way.iter().find(|under_way| under_way.reference == reference)?;
+        Some((under_way.since_ms, under_way.progress.told()))
+    }
+
+    /// Brings images that the host does not have, one after the other; what fails is tried again when a task wants it.
+    pub async fn fetch_ahead(self: &Arc<Self>, references: &[String]) {
+        for reference in references {
+            let is_here = !matches!(self.runtime.image(reference).await, Ok(None));
+            if is_here {
+                continue;
+            }
+            match self.ensure(reference, None).await {
+                Ok(_) => tracing::info!(image = reference, "fetched an image ahead of its tasks"),
+                Err(error) => {
+                    tracing::info!(image = reference, error = %error, "cannot fetch an image ahead")
+                }
+            }
+        }
     }
 
     /// Images that this agent pulled, the one that was used least recently first.
@@ -134,11 +173,12 @@ impl Images {
         self: Arc<Self>,
         reference: String,
         credentials: Option<RegistryCredentials>,
+        progress: Arc<PullProgress>,
     ) -> Result<Image, Error> {
         let cached = self.runtime.image(&reference).await?;
         let image = match cached {
             Some(cached) if self.may_use(&reference) => cached,
-            cached => self.pull(&reference, credentials.as_ref(), cached).await?,
+            cached => self.pull(&reference, credentials.as_ref(), cached, &progress).await?,
         };
         self.note_use(&reference).await;
         Ok(image)
@@ -166,9 +206,10 @@ impl Images {
         reference: &str,
         credentials: Option<&RegistryCredentials>,
         cached: Option<Image>,
+        progress: &PullProgress,
     ) -> Result<Image, Error> {
         let _permit = self.permits.acquire().await;
-        let pull = self.runtime.pull(reference, credentials);
+        let pull = self.runtime.pull(reference, credentials, progress);
         let pulled = tokio::time::timeout(limits::PULL_TIMEOUT, pull).await;
         let failure = match pulled {
             Ok(Ok(())) => {

@@ -1,22 +1,44 @@
-//! Volumes: directories of the host, and volumes that live as long as their task.
-
-use std::collections::BTreeMap;
+//! Volumes: directories of the host, volumes that live as long as their task, those that tasks share, and file systems
+//! of the network.
 
 use berth_proto::ecs::v1 as ecs;
 
 use super::{Context, Task};
+use crate::file_system::{self, FileSystems};
 use crate::runtime::{Launch, Mount, Volume, label};
 
-/// The volumes that have to exist before a container of the task is created.
-#[must_use]
-pub fn of_task(task: &Task, instance_id: &str) -> Vec<Volume> {
-    let labels = BTreeMap::from([
+/// The volumes that have to exist before a container of the task is created, or why one of them cannot.
+pub fn of_task(task: &Task, instance_id: &str, known: &FileSystems) -> Result<Vec<Volume>, String> {
+    let volumes = &task.desired().definition.message.volumes;
+    let made = volumes.iter().filter(|volume| host_path(volume).is_none());
+    made.map(|volume| of_definition(task, volume, instance_id, known)).collect()
+}
+
+fn of_definition(
+    task: &Task,
+    volume: &ecs::Volume,
+    instance_id: &str,
+    known: &FileSystems,
+) -> Result<Volume, String> {
+    let of_the_task = [
         (label::CONTAINER_INSTANCE.to_owned(), instance_id.to_owned()),
         (label::TASK.to_owned(), task.desired().id.clone()),
-    ]);
-    let volumes =
-        task.desired().definition.message.volumes.iter().filter(|volume| host_path(volume).is_none());
-    volumes.map(|volume| Volume { name: unique_name(task, volume.name()), labels: labels.clone() }).collect()
+    ];
+    let mut made = Volume { name: source(task, volume), ..Volume::default() };
+    if let Some(docker) = &volume.docker_volume_configuration {
+        made.labels = docker.labels.clone();
+        made.driver = docker.driver().to_owned();
+        made.options = docker.driver_opts.clone();
+        made.must_exist = is_shared(volume) && !docker.autoprovision();
+    }
+    if let Some(efs) = &volume.efs_volume_configuration {
+        let reason = |reason| format!("ResourceInitializationError: volume {}: {reason}", volume.name());
+        made.options = file_system::driver_options(efs, known).map_err(reason)?;
+    }
+    if !is_shared(volume) {
+        made.labels.extend(of_the_task);
+    }
+    Ok(made)
 }
 
 pub(super) fn add(context: &Context<'_>, launch: &mut Launch) {
@@ -25,10 +47,8 @@ pub(super) fn add(context: &Context<'_>, launch: &mut Launch) {
         let Some(volume) = volumes.iter().find(|volume| volume.name() == point.source_volume()) else {
             continue;
         };
-        let source =
-            host_path(volume).map_or_else(|| unique_name(context.task, volume.name()), str::to_owned);
         launch.mounts.push(Mount {
-            source,
+            source: source(context.task, volume),
             container_path: point.container_path().to_owned(),
             read_only: point.read_only(),
         });
@@ -42,6 +62,20 @@ pub(super) fn add(context: &Context<'_>, launch: &mut Launch) {
 
 fn host_path(volume: &ecs::Volume) -> Option<&str> {
     volume.host.as_ref()?.source_path.as_deref().filter(|path| !path.is_empty())
+}
+
+/// Whether tasks find it again: a volume of the host rather than of one task.
+fn is_shared(volume: &ecs::Volume) -> bool {
+    volume.docker_volume_configuration.as_ref().is_some_and(|docker| docker.scope() == ecs::Scope::Shared)
+}
+
+/// What is mounted: a path of the host, or the name that the volume has on it.
+fn source(task: &Task, volume: &ecs::Volume) -> String {
+    match host_path(volume) {
+        Some(path) => path.to_owned(),
+        None if is_shared(volume) => volume.name().to_owned(),
+        None => unique_name(task, volume.name()),
+    }
 }
 
 fn unique_name(task: &Task, volume: &str) -> String {

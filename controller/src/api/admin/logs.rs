@@ -24,7 +24,11 @@ pub(super) async fn read(
     note_cluster(&request);
     let slot = shared.load.open_stream()?;
     let view = shared.linearized_view(region).await?;
-    let task = find(&request, &view).map_err(IntoStatus::into_status)?;
+    let task = find(&request.cluster, &request.task, &view).map_err(IntoStatus::into_status)?;
+    if !request.container.is_empty() && !has_container(task, &request.container, &view) {
+        let message = format!("The task has no container {:?}.", request.container);
+        return Err(ApiError::new(Exception::InvalidParameter, message).into_status());
+    }
     let since = request.since_seconds.map(|seconds| {
         let ago_ms = i64::from(seconds) * 1_000;
         Timestamp::from_unix_ms(shared.now().unix_ms().saturating_sub(ago_ms)).to_message()
@@ -48,17 +52,12 @@ pub(super) async fn read(
     Ok(chunks.boxed())
 }
 
-/// The task of a request, whose container, if it names one, must be one of the task's.
-fn find<'a>(request: &pb::ReadLogsRequest, view: &'a State) -> Result<&'a Task, ApiError> {
-    let cluster = name::active_cluster(Some(&request.cluster), view)?;
-    let id = name::task(&request.task, &cluster.name, view)?;
+/// The task that a request names by its id or ARN.
+pub(super) fn find<'a>(cluster: &str, task: &str, view: &'a State) -> Result<&'a Task, ApiError> {
+    let cluster = name::active_cluster(Some(cluster), view)?;
+    let id = name::task(task, &cluster.name, view)?;
     let missing = || ApiError::invalid("The referenced task was not found.");
-    let task = view.task(id).filter(|task| task.cluster == cluster.name).ok_or_else(missing)?;
-    if !request.container.is_empty() && !has_container(task, &request.container, view) {
-        let message = format!("The task has no container {:?}.", request.container);
-        return Err(ApiError::new(Exception::InvalidParameter, message));
-    }
-    Ok(task)
+    view.task(id).map(AsRef::as_ref).filter(|task| task.cluster == cluster.name).ok_or_else(missing)
 }
 
 pub(super) fn has_container(task: &Task, container: &str, view: &State) -> bool {

@@ -152,8 +152,18 @@ of_no_cluster!(
 impl InCluster for admin::CreateAccessKeyRequest {}
 impl InCluster for admin::UpdateAccessKeyRequest {}
 impl InCluster for admin::DeleteAccessKeyRequest {}
+impl InCluster for admin::CreateSecurityGroupRequest {}
+impl InCluster for admin::ChangeSecurityGroupRequest {}
+impl InCluster for admin::DescribeSecurityGroupsRequest {}
+impl InCluster for admin::DeleteSecurityGroupRequest {}
 
 impl InCluster for admin::ReadLogsRequest {
+    fn cluster(&self) -> Option<&str> {
+        Some(&self.cluster)
+    }
+}
+
+impl InCluster for admin::ReadUsageRequest {
     fn cluster(&self) -> Option<&str> {
         Some(&self.cluster)
     }

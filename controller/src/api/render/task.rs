@@ -8,6 +8,7 @@ use berth_proto::ecs::v1 as pb;
 use super::{Tags, tags, time};
 
 mod container;
+mod network;
 mod scheduling;
 
 pub(crate) use scheduling::decision;
@@ -41,6 +42,7 @@ pub(crate) fn task(task: &Task, view: &State, shown: Tags) -> pb::Task {
         started_by: started_by(task),
         tags: shown.filter(tags(&task.tags)),
         version: Some(i64::try_from(task.version).unwrap_or(i64::MAX)),
+        attachments: network::attachments(task),
         placement_decision: task.scheduling.decision.as_deref().map(scheduling::decision),
         queue: task.scheduling.queue.as_ref().map(scheduling::queue),
         ..spec

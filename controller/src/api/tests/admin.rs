@@ -6,8 +6,8 @@ use berth_proto::admin::v1::conduit_request::Message;
 use berth_proto::agent::v1::conduit_input::Input;
 use berth_proto::agent::v1::conduit_target::Target;
 use berth_proto::agent::v1::{
-    Command as AgentCommand, ConduitInput, ConduitOutput, ConduitTarget, LogChunk, LogSource as Output_,
-    OpenConduit, OpenLogs,
+    Command as AgentCommand, ConduitInput, ConduitOutput, ConduitTarget, ContainerUsage, ImagePull, LogChunk,
+    LogSource as Output_, OpenConduit, OpenLogs, ReadUsage, Usage, UsageSample,
 };
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -18,12 +18,14 @@ use super::cases;
 use super::controller::{exception, refusal};
 use super::fixture::{id_of, small_definition};
 use crate::api::depends::RemoveError;
-use crate::api::{ConduitSource, LogSource, Membership, Reconcilers, Unavailable};
+use crate::api::{ConduitSource, LogSource, Membership, Reconcilers, Unavailable, UsageSource};
 
 mod events;
 mod keys;
+mod security_groups;
 pub(super) use events::COVERED as EVENTS;
 pub(super) use keys::COVERED as KEYS;
+pub(super) use security_groups::COVERED as SECURITY_GROUPS;
 
 /// Two controllers, of which either can be taken out, but the second only when nobody looks.
 pub(super) struct Controllers;
@@ -135,6 +137,16 @@ fn typed(input: Input) -> pb::ConduitRequest {
     pb::ConduitRequest { message: Some(Message::Input(input)) }
 }
 
+#[async_trait]
+impl UsageSource for Output {
+    async fn read(&self, instance: InstanceId, question: ReadUsage) -> Result<Usage, Unavailable> {
+        let sample = UsageSample { cpu_us: question.since_seconds.unwrap_or(0).into(), ..Default::default() };
+        let container = ContainerUsage { name: format!("on {instance}"), samples: vec![sample] };
+        let pull = ImagePull { image: question.task_id, ..Default::default() };
+        Ok(Usage { containers: vec![container], pulls: vec![pull], ..Default::default() })
+    }
+}
+
 fn remove(id: &str) -> pb::RemoveControllerRequest {
     pb::RemoveControllerRequest { controller_id: id.to_owned() }
 }
@@ -213,6 +225,29 @@ cases!(
             said[1]
         );
         assert_eq!((&chunks[0].task_id, chunks[0].container.as_str()), (&id_of(&task).to_string(), "main"));
+    }),
+    (ReadUsage, Answered, the_agent_of_the_task_is_asked_what_it_uses, async |controller| {
+        controller.define(small_definition("small")).await;
+        let instance = controller.join("a").await;
+        let task = controller.run("small").await;
+        let request = pb::ReadUsageRequest {
+            task: task.task_arn.clone().unwrap(),
+            since_seconds: Some(60),
+            ..pb::ReadUsageRequest::default()
+        };
+        let told = controller.admin().read_usage(request).await.unwrap().into_inner();
+        assert_eq!(told.containers[0].name, format!("on {instance}"));
+        assert_eq!(
+            (told.containers[0].samples[0].cpu_us, &told.pulls[0].image),
+            (60, &id_of(&task).to_string())
+        );
+    }),
+    (ReadUsage, Refused, nobody_is_asked_about_a_task_that_is_not_there, async |controller| {
+        let mut client = controller.admin();
+        let unknown = pb::ReadUsageRequest { task: "0".repeat(32), ..Default::default() };
+        assert_eq!(refusal(client.read_usage(unknown).await).1, "The referenced task was not found.");
+        let cluster = pb::ReadUsageRequest { cluster: "nowhere".into(), ..Default::default() };
+        assert_eq!(exception(client.read_usage(cluster).await), "ClusterNotFoundException");
     }),
     (ReadLogs, Refused, there_is_nothing_to_read_of_what_is_not_there, async |controller| {
         controller.define(small_definition("small")).await;

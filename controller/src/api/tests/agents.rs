@@ -1,5 +1,6 @@
 //! What agents of ECS ask and report, and commands in containers.
 
+use berth_model::command::Command;
 use berth_model::id::TaskId;
 use berth_model::task::{ContainerObservation, Observed, TaskStatus};
 use berth_proto::ecs::v1 as pb;
@@ -152,6 +153,18 @@ cases!(
         assert!(granted(59_999).is_some() && granted(60_000).is_none());
         let other = session.token_value().replace(&session.token_value()[20..24], "AAAA");
         assert!(controller.api.authenticator().granted(&other, controller.clock.unix_ms()).is_none());
+    }),
+    (ExecuteCommand, Refused, a_task_whose_agent_is_away_is_not_connected, async |controller| {
+        let task = enabled(&controller).await;
+        let instance = controller.view().task(task.parse().unwrap()).unwrap().instance;
+        let away = Command::SetInstanceConnected { id: instance, connected: false };
+        controller.consensus.apply(away).unwrap();
+        let mut client = CommandsClient::new(controller.signed());
+        let (name, _) = refusal(client.execute_command(command(&task, None)).await);
+        assert_eq!(name, "TargetNotConnectedException");
+        let described = pb::DescribeTasksRequest { tasks: vec![task], ..Default::default() };
+        let described = controller.tasks().describe_tasks(described).await.unwrap().into_inner();
+        assert_eq!(described.tasks[0].containers[0].managed_agents[0].last_status(), "STOPPED");
     }),
     (UpdateContainerAgent, Refused, there_never_is_an_update, async |controller| {
         let instance = controller.join("a").await.to_string();

@@ -86,6 +86,7 @@ impl Controller {
             reconcilers: Arc::new(Loops),
             logs: Arc::new(Output),
             conduits: Arc::new(Output),
+            usage: Arc::new(Output),
             clock: clock.clone(),
             entropy,
             policy: berth_model::plan::Policy::default(),

@@ -68,6 +68,7 @@ fn every_operation_has_its_cases() {
         super::admin::COVERED,
         super::admin::EVENTS,
         super::admin::KEYS,
+        super::admin::SECURITY_GROUPS,
         super::account::TAGS,
         super::account::SETTINGS,
         super::capacity_provider::COVERED,

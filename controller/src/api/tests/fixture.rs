@@ -218,6 +218,7 @@ pub(super) fn standalone(id: TaskId, instance: InstanceId) -> Task {
         version: 1,
         images: None,
         unhealthy_at: None,
+        network: None,
     }
 }
 

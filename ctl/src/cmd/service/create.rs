@@ -5,7 +5,7 @@ use berth_proto::ecs::v1::{CreateServiceRequest, LaunchType, PropagateTags, Sche
 use clap::Args;
 
 use super::settings::Settings;
-use crate::cmd::task::{client_token, launch_type};
+use crate::cmd::task::{Network, client_token, launch_type};
 use crate::context::{Context, Session};
 use crate::failure::Failure;
 use crate::input;
@@ -37,6 +37,8 @@ pub(crate) struct Create {
     /// A tag, as KEY=VALUE
     #[arg(long = "tag", value_parser = syntax::tag, value_name = "KEY=VALUE")]
     tags: Vec<Tag>,
+    #[command(flatten)]
+    network: Network,
     #[command(flatten)]
     wait: WaitArgs,
 }
@@ -89,6 +91,7 @@ impl Create {
         if !settings.placement_constraint.is_empty() {
             request.placement_constraints.clone_from(&settings.placement_constraint);
         }
+        request.network_configuration = self.network.message().or(request.network_configuration);
         request.tags.append(&mut self.tags);
         request.client_token.get_or_insert_with(client_token);
         complete(request)

@@ -10,6 +10,7 @@ use berth_proto::ecs::v1::{
 };
 use clap::Args;
 
+use super::network::Network;
 use crate::api;
 use crate::cmd::task_definition;
 use crate::context::{Context, Session};
@@ -89,6 +90,8 @@ pub(crate) struct Run {
     enable_execute_command: bool,
     #[command(flatten)]
     queue: Queue,
+    #[command(flatten)]
+    network: Network,
 }
 
 /// Start tasks on instances of your choice
@@ -113,6 +116,8 @@ pub(crate) struct Start {
     /// Let commands be run in it: `berth exec`, and ExecuteCommand
     #[arg(long)]
     enable_execute_command: bool,
+    #[command(flatten)]
+    network: Network,
 }
 
 /// A token that makes a repeated request the same request.
@@ -198,6 +203,7 @@ impl Run {
                 client_token: Some(client_token()),
                 queue: self.queue.message(),
                 enable_execute_command: self.enable_execute_command.then_some(true),
+                network_configuration: self.network.message(),
                 ..RunTaskRequest::default()
             };
             let page = session.client.call(request).await?;
@@ -223,6 +229,7 @@ impl Start {
             started_by: self.started_by,
             tags: self.tags,
             enable_execute_command: self.enable_execute_command.then_some(true),
+            network_configuration: self.network.message(),
             ..StartTaskRequest::default()
         };
         let response = session.client.call(request).await?;

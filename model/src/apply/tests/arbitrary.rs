@@ -1,23 +1,30 @@
 //! Commands about a small world, most of them sensible, some stale, some nonsense.
 
+use core::net::Ipv4Addr;
+
 use crate::arn::Scope;
 use crate::attribute::Attributes;
 use crate::cluster::{Cluster, ClusterStatus};
 use crate::command::{
-    AdvanceService, Bootstrap, Command, Forget, NewDeployment, RecordRefusal, ServiceUpdate,
-    SetInstanceStatus, StartTasks, StopTasks, TaskNote, TaskReport,
+    AdvanceService, Bootstrap, ChangeSecret, Command, Deletion, Forget, NewDeployment, PlaceTasks, Placing,
+    PutParameter, QueueTasks, RecordRefusal, ServiceUpdate, SetInstanceStatus, StartTasks, StopTasks,
+    TaskNote, TaskReport,
 };
 use crate::container_instance::{ContainerInstance, InstanceStatus};
 use crate::fit::Refused;
 use crate::fixture::{self, Dice};
 use crate::id::{ClusterName, DeploymentId, Generation, InstanceId, ServiceKey, TaskDefinitionKey, TaskId};
 use crate::key::{AccessKey, KeyStatus, Role};
+use crate::network::security_group::{Rule, SecurityGroup};
+use crate::network::{Block, Place};
+use crate::parameter::{ParameterType, ParameterVersion};
 use crate::resource::PortSet;
+use crate::secret::{CURRENT, SecretVersion};
 use crate::service::{DeploymentBounds, DeploymentStatus, Rollout, Service, ServiceStatus};
 use crate::state::State;
 use crate::task::{
-    ContainerObservation, ContainerStatus, DesiredStatus, Health, Observed, PortBinding, Stop, StopCode,
-    Task, TaskStatus,
+    ContainerObservation, ContainerStatus, DesiredStatus, Health, Observed, PortBinding, Queueing, Stop,
+    StopCode, Task, TaskStatus,
 };
 use crate::time::Timestamp;
 
@@ -36,7 +43,12 @@ pub(super) fn command(state: &State, now: Timestamp, dice: &mut Dice) -> Command
         23..=28 => Command::UpdateService(Box::new(update(state, dice))),
         29..=30 => Command::DeleteService(service_key(dice)),
         31..=36 => Command::AdvanceService(advance(state, dice)),
-        37..=52 => Command::StartTasks(start(state, now, dice)),
+        37..=46 => Command::StartTasks(start(state, now, dice)),
+        47 => Command::PutParameter(Box::new(parameter(state, now, dice))),
+        48 => Command::ChangeSecret(Box::new(secret(state, now, dice))),
+        49 => Command::DeleteParameters((0..=dice.below(2)).map(|_| parameter_name(dice)).collect()),
+        50 => Command::QueueTasks(queue(state, now, dice)),
+        51..=52 => Command::PlaceTasks(place(state, dice)),
         53..=57 => Command::StopTasks(stop(state, dice)),
         58..=65 => Command::RegisterInstance(Box::new(instance(dice))),
         66..=68 => Command::SetInstanceStatus(SetInstanceStatus {
@@ -52,11 +64,12 @@ pub(super) fn command(state: &State, now: Timestamp, dice: &mut Dice) -> Command
             (instance_id(dice), attributes(dice)),
         ]),
         75 => Command::DeleteAttributes(vec![(instance_id(dice), format!("a{}", dice.below(12)))]),
-        76..=95 => report(state, now, dice),
         97 => Command::NoteTask(TaskNote {
             task: task_id(state, dice),
             message: "somebody looked in".to_owned(),
         }),
+        76..=93 => report(state, now, dice),
+        94..=95 => security_group(state, dice),
         96 => Command::RecordRefusal(Box::new(refusal(state, now, dice))),
         _ => Command::Forget(forget(state, dice)),
     }
@@ -237,6 +250,76 @@ fn task(state: &State, owner: Option<&Service>, now: Timestamp, dice: &mut Dice)
     Some(task)
 }
 
+fn queue(state: &State, now: Timestamp, dice: &mut Dice) -> QueueTasks {
+    let mut tasks: Vec<Task> = (0..=dice.below(3)).filter_map(|_| task(state, None, now, dice)).collect();
+    for task in &mut tasks {
+        let priority = i32::try_from(dice.below(3)).expect("it is small");
+        let queueing = Queueing { priority, deadline: dice.percent(50).then_some(now), claimed_at: None };
+        task.scheduling.queue = dice.percent(95).then_some(queueing);
+    }
+    QueueTasks { cluster: cluster_name(dice), tasks }
+}
+
+fn place(state: &State, dice: &mut Dice) -> PlaceTasks {
+    let placing = |dice: &mut Dice| Placing {
+        task: task_id(state, dice),
+        instance: instance_id(dice),
+        gpu_ids: Vec::new(),
+        decision: None,
+    };
+    PlaceTasks {
+        placings: (0..dice.below(4)).map(|_| placing(dice)).collect(),
+        claim: dice.percent(30).then(|| task_id(state, dice)),
+    }
+}
+
+fn parameter_name(dice: &mut Dice) -> String {
+    format!("/p/{}", dice.below(3))
+}
+
+fn parameter(state: &State, now: Timestamp, dice: &mut Dice) -> PutParameter {
+    let name = parameter_name(dice);
+    let latest = state.parameter(&name).map_or(0, |known| known.latest().version);
+    let version = ParameterVersion {
+        version: if dice.percent(85) { latest + 1 } else { dice.below(4) },
+        kind: *dice.pick(&ParameterType::ALL),
+        sealed_value: vec![1, 2, 3],
+        description: String::new(),
+        key_id: String::new(),
+        tier: "Standard".into(),
+        data_type: "text".into(),
+        written_at: now,
+        written_by: "somebody".into(),
+    };
+    PutParameter { name, version }
+}
+
+fn secret(state: &State, now: Timestamp, dice: &mut Dice) -> ChangeSecret {
+    let name = format!("s{}", dice.below(3));
+    let generation = state.secret(&name).map_or(0, |known| known.generation);
+    let version = SecretVersion {
+        sealed_value: vec![4, 5, 6],
+        is_binary: false,
+        id: dice.below(9).to_string(),
+        stages: vec![CURRENT.to_owned()],
+        created_at: now,
+    };
+    let deletion = *dice.pick(&[
+        Deletion::At(now),
+        Deletion::At(now.plus(std::time::Duration::from_secs(60))),
+        Deletion::Never,
+    ]);
+    ChangeSecret {
+        name,
+        seen: if dice.percent(85) { generation } else { dice.below(4) },
+        suffix: "AbCdEf".into(),
+        description: dice.percent(50).then(|| "of tests".into()),
+        key_id: None,
+        version: dice.percent(70).then_some(version),
+        deletion: dice.percent(30).then_some(deletion),
+    }
+}
+
 fn task_id(state: &State, dice: &mut Dice) -> TaskId {
     let known: Vec<TaskId> = state.tasks().map(|task| task.id).collect();
     if known.is_empty() || dice.percent(5) { TaskId::new(999) } else { *dice.pick(&known) }
@@ -262,6 +345,11 @@ fn instance(dice: &mut Dice) -> ContainerInstance {
     let mut instance = fixture::instance(0, zone, dice.small(4000), dice.small(4000));
     instance.id = instance_id(dice);
     instance.cluster = cluster_name(dice);
+    if dice.percent(60) {
+        let prefix = *dice.pick(&[24, 24, 24, 23]);
+        instance.network =
+            Some(Place { address: address(dice), block: Block::around(address(dice), prefix) });
+    }
     if dice.percent(10) {
         instance.status = *dice.pick(&[InstanceStatus::Draining, InstanceStatus::Inactive]);
         instance.connected = false;
@@ -269,6 +357,30 @@ fn instance(dice: &mut Dice) -> ContainerInstance {
         instance.held.cpu_units = 7;
     }
     instance
+}
+
+/// Of one of eight blocks.
+fn address(dice: &mut Dice) -> Ipv4Addr {
+    let block = u8::try_from(dice.below(8)).expect("it is small");
+    Ipv4Addr::new(10, 0, block, 7)
+}
+
+fn security_group(state: &State, dice: &mut Dice) -> Command {
+    let id = format!("sg-{}", dice.below(3));
+    if dice.percent(20) {
+        return Command::DeleteSecurityGroup(id);
+    }
+    let current = state.security_group(&id).map_or(0, |group| group.generation);
+    let generation = if dice.percent(80) { current + 1 } else { dice.below(4) };
+    let group = SecurityGroup {
+        name: id.clone(),
+        id,
+        description: String::new(),
+        ingress: vec![Rule::everything()],
+        egress: Vec::new(),
+        generation,
+    };
+    Command::PutSecurityGroup(Box::new(group))
 }
 
 fn attributes(dice: &mut Dice) -> Attributes {
@@ -312,6 +424,7 @@ fn observed(now: Timestamp, dice: &mut Dice) -> Observed {
         execution_stopped_at: time(dice),
         stopped_at: time(dice),
         stop: dice.percent(50).then_some(stop),
+        address: dice.percent(20).then(|| address(dice)),
     }
 }
 
@@ -346,6 +459,6 @@ fn forget(state: &State, dice: &mut Dice) -> Forget {
         instances: vec![instance_id(dice)],
         task_definitions: vec![definition_key(state, dice)],
         clusters: vec![cluster_name(dice)],
-        secrets: Vec::new(),
+        secrets: vec![format!("s{}", dice.below(3))],
     }
 }

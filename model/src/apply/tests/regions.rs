@@ -34,6 +34,14 @@ fn instance(number: u64) -> Command {
     Command::RegisterInstance(Box::new(instance))
 }
 
+/// Whether it registers an instance that another region has, or with addresses of one there.
+fn is_taken(other: &State, command: &Command) -> bool {
+    let Command::RegisterInstance(offer) = command else { return false };
+    let wanted = offer.network.map(|place| place.block);
+    other.instance(offer.id).is_some()
+        || other.blocks_in_use().any(|(_, block)| wanted.is_some_and(|wanted| wanted.overlaps(block)))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -47,8 +55,7 @@ proptest! {
             let (twin, other) =
                 if is_here { (&mut here, &over_there) } else { (&mut over_there, &here) };
             let command = command(twin, START, &mut dice);
-            let is_for_neither = matches!(&command, Command::RegisterInstance(offer) if other.instance(offer.id).is_some())
-                || (!is_here && command.is_of_deployment());
+            let is_for_neither = is_taken(other, &command) || (!is_here && command.is_of_deployment());
             let addressed = if is_here { command.clone() } else { there(command.clone()) };
             let envelope = |command| Envelope { command, issued_at: START, traceparent: None };
             let applied = whole.apply(revision, &envelope(addressed));

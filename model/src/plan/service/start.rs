@@ -5,6 +5,7 @@ use std::sync::Arc;
 use berth_proto::ecs::v1 as pb;
 
 use crate::id::{Ids, InstanceId};
+use crate::network::Membership;
 use crate::placement::Decision;
 use crate::plan::placement::{Placer, Refusals};
 use crate::resource::Requirements;
@@ -79,6 +80,7 @@ impl Template {
             version: 1,
             images: images.cloned().map(Arc::new),
             unhealthy_at: None,
+            network: membership(service, deployment).map(Arc::new),
         };
         Self { task, needs }
     }
@@ -119,6 +121,13 @@ fn tags(service: &Service, definition: &TaskDefinition) -> Vec<Tag> {
 
 fn tag(tag: &pb::Tag) -> Tag {
     Tag { key: tag.key().to_owned(), value: tag.value().to_owned() }
+}
+
+/// The network that the tasks of a deployment are in: that of its revision, where there is one.
+fn membership(service: &Service, deployment: &Deployment) -> Option<Membership> {
+    let revision = service.records.revisions.get(&deployment.id);
+    let spec = revision.map_or(&service.spec, |revision| &revision.spec);
+    Membership::of(spec.network_configuration.as_ref())
 }
 
 /// What is only echoed of the service's settings; nothing for most.

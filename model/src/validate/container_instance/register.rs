@@ -8,6 +8,7 @@ use crate::command::Command;
 use crate::container_instance::{ContainerInstance, InstanceStatus};
 use crate::error::ApiError;
 use crate::id::{ClusterName, InstanceId};
+use crate::network::{Addressing, Place, TASK_ENI};
 use crate::resource::{Capacity, PortSet, Requirements};
 use crate::state::State;
 use crate::time::Timestamp;
@@ -35,15 +36,19 @@ pub fn register(
         ..pb::ContainerInstance::default()
     };
     let attributes = attributes::of_agent(&request.attributes)?;
-    offer(id, cluster, spec, attributes, admission.now)
+    offer(id, cluster, spec, (attributes, None), admission.now)
 }
 
-/// The first message of an agent's session: registers its instance, or says that it is back.
-pub fn from_hello(hello: &agent::Hello, view: &State, now: Timestamp) -> Accepted<InstanceId> {
+/// The first message of an agent's session: registers its instance, or says that it is back. `place` is what
+/// [`place`] says.
+pub fn from_hello(
+    hello: &agent::Hello,
+    place: Option<Place>,
+    view: &State,
+    now: Timestamp,
+) -> Accepted<InstanceId> {
     let cluster = &name::active_cluster(Some(&hello.cluster), view)?.name;
-    let malformed =
-        |_| ApiError::invalid(format!("Invalid container instance id {:?}.", hello.container_instance_id));
-    let id: InstanceId = hello.container_instance_id.parse().map_err(malformed)?;
+    let id = id_of(hello)?;
     let spec = pb::ContainerInstance {
         ec2_instance_id: Some(hello.host_name.clone()).filter(|name| !name.is_empty()),
         version_info: hello.version_info.clone(),
@@ -51,16 +56,39 @@ pub fn from_hello(hello: &agent::Hello, view: &State, now: Timestamp) -> Accepte
         ..pb::ContainerInstance::default()
     };
     let attributes = attributes::of_agent(&hello.attributes)?;
-    offer(id, cluster, spec, attributes, now)
+    offer(id, cluster, spec, (attributes, place), now)
+}
+
+/// Where the instance is in the network of tasks: none when its agent cannot give tasks addresses, or none are left.
+/// `whole` is the state of all regions.
+pub fn place(
+    hello: &agent::Hello,
+    whole: &State,
+    addressing: &Addressing,
+) -> Result<Option<Place>, ApiError> {
+    let id = id_of(hello)?;
+    let is_able = hello.attributes.iter().any(|attribute| attribute.name() == TASK_ENI);
+    let address = hello.address.parse().ok().filter(|_| is_able);
+    Ok(address.and_then(|address| Some(Place { address, block: addressing.choose(whole, id)? })))
+}
+
+fn id_of(hello: &agent::Hello) -> Result<InstanceId, ApiError> {
+    let malformed =
+        |_| ApiError::invalid(format!("Invalid container instance id {:?}.", hello.container_instance_id));
+    hello.container_instance_id.parse().map_err(malformed)
 }
 
 fn offer(
     id: InstanceId,
     cluster: &ClusterName,
     spec: pb::ContainerInstance,
-    attributes: Attributes,
+    (mut attributes, network): (Attributes, Option<Place>),
     now: Timestamp,
 ) -> Accepted<InstanceId> {
+    if network.is_none() {
+        // Without addresses to give, it is no place for tasks that need one.
+        attributes.remove(TASK_ENI);
+    }
     let instance = ContainerInstance {
         id,
         cluster: cluster.clone(),
@@ -78,6 +106,7 @@ fn offer(
         pending_count: 0,
         version: 1,
         drain: None,
+        network,
     };
     Ok((id, Command::RegisterInstance(Box::new(instance))))
 }

@@ -6,6 +6,7 @@ use crate::error::ApiError;
 use crate::parameter::Parameter;
 use crate::secret::{Secret, SecretVersion};
 use crate::state::State;
+use crate::validate::secret::SUFFIX_LENGTH;
 use crate::validate::{parameter, secret};
 
 /// Below this path are the environment files that a definition names by the ARN of an object: bucket, then key.
@@ -67,7 +68,12 @@ fn of_parameter(reference: &str, view: &State) -> Result<Value, String> {
 
 fn of_secret(reference: &str, view: &State) -> Result<Value, String> {
     let (name, [json_key, stage, id]) = parts(reference);
-    let (found, version) = find(&name, stage, id, view).map_err(|error| {
+    let found = find(&name, stage, id, view);
+    let found = match without_suffix(&name) {
+        Some(bare) if found.is_err() => find(bare, stage, id, view).or(found),
+        _ => found,
+    };
+    let (found, version) = found.map_err(|error| {
         format!(
             "unable to retrieve secret from asm: failed to fetch secret {name} from secrets manager: {}: {error}",
             error.exception.name()
@@ -95,6 +101,14 @@ fn find<'a>(
     secret::value(&request, view)
 }
 
+/// An ARN without its last six letters. A definition that was written for AWS has those that AWS gave its secret; here
+/// they are others, and what it means is the secret of that name.
+fn without_suffix(arn: &str) -> Option<&str> {
+    let (bare, suffix) = arn.rsplit_once('-')?;
+    let is_suffix = suffix.len() == SUFFIX_LENGTH && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    (arn.starts_with("arn:") && is_suffix).then_some(bare)
+}
+
 /// The secret itself, and the three parts that may follow its ARN. Empty ones count as absent.
 fn parts(reference: &str) -> (String, [Option<&str>; 3]) {
     if !reference.starts_with("arn:") {
@@ -109,6 +123,17 @@ fn parts(reference: &str) -> (String, [Option<&str>; 3]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_can_be_a_suffix_is_one() {
+        let arn = |name: &str| format!("arn:aws:secretsmanager:us-east-1:000000000000:secret:{name}");
+        let rows =
+            [("db-AbCdEf", Some("db")), ("db-a-AbCd12", Some("db-a")), ("db-password", None), ("db", None)];
+        for (name, bare) in rows {
+            assert_eq!(without_suffix(&arn(name)).map(str::to_owned), bare.map(arn), "{name}");
+        }
+        assert_eq!(without_suffix("db-AbCdEf"), None, "a name is whole");
+    }
 
     #[test]
     fn empty_parts_keep_their_colons() {

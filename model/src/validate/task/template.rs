@@ -7,6 +7,7 @@ use berth_proto::ecs::v1 as pb;
 use super::overrides;
 use crate::error::ApiError;
 use crate::id::{ClusterName, InstanceId, TaskId};
+use crate::network::Membership;
 use crate::placement::{Decision, PlacementRules};
 use crate::resource::Requirements;
 use crate::state::State;
@@ -53,6 +54,7 @@ pub(super) struct Template<'a> {
     traceparent: Option<Arc<str>>,
     /// Constraints and strategies of the call, when it has any.
     rules: Option<Arc<PlacementRules>>,
+    network: Option<Arc<Membership>>,
     now: Timestamp,
 }
 
@@ -87,6 +89,7 @@ impl Call<'_> {
             executes: self.execute_command == Some(true),
             traceparent: admission.traceparent.as_deref().map(Arc::from),
             rules: (*rules != PlacementRules::default()).then(|| Arc::new(rules.clone())),
+            network: Membership::of(self.launch.network).map(Arc::new),
             now: admission.now,
         })
     }
@@ -158,6 +161,7 @@ impl Template<'_> {
             version: 1,
             images: None,
             unhealthy_at: None,
+            network: self.network.clone(),
         }
     }
 }

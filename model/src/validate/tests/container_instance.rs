@@ -73,7 +73,7 @@ fn a_hello_registers_the_instance_that_it_names() {
         ..agent::Hello::default()
     };
     let now = Timestamp::from_unix_ms(5);
-    let (id, command) = container_instance::from_hello(&hello, &world.state, now).expect("admitted");
+    let (id, command) = container_instance::from_hello(&hello, None, &world.state, now).expect("admitted");
     world.apply(command);
     let instance = world.state.instance(id).expect("registered");
     assert_eq!(id.to_string(), hello.container_instance_id);
@@ -83,14 +83,47 @@ fn a_hello_registers_the_instance_that_it_names() {
 
     let nameless = agent::Hello { container_instance_id: "host-1".into(), ..hello.clone() };
     assert_eq!(
-        verdict(container_instance::from_hello(&nameless, &world.state, now)),
+        verdict(container_instance::from_hello(&nameless, None, &world.state, now)),
         "InvalidParameterException: Invalid container instance id \"host-1\"."
     );
     let elsewhere = agent::Hello { cluster: "gone".into(), ..hello };
     assert_eq!(
-        verdict(container_instance::from_hello(&elsewhere, &world.state, now)),
+        verdict(container_instance::from_hello(&elsewhere, None, &world.state, now)),
         "ClusterNotFoundException: Cluster not found."
     );
+}
+
+#[test]
+fn only_an_instance_with_addresses_to_give_says_that_it_can() {
+    use crate::network::{Addressing, TASK_ENI};
+    let mut world = World::new();
+    let registration: pb::RegisterContainerInstanceRequest =
+        message(&json!({"totalResources": resources(), "attributes": [{"name": TASK_ENI}]}));
+    let hello = agent::Hello {
+        container_instance_id: "0123456789abcdef0123456789abcdef".into(),
+        cluster: "default".into(),
+        total_resources: registration.total_resources,
+        attributes: registration.attributes,
+        address: "10.0.0.1".into(),
+        ..agent::Hello::default()
+    };
+    let (now, addressing) = (Timestamp::from_unix_ms(5), Addressing::DEFAULT);
+    let place = |hello: &agent::Hello, world: &World| {
+        container_instance::place(hello, &world.state, &addressing).expect("its id is one")
+    };
+    let unreachable = agent::Hello { address: String::new(), ..hello.clone() };
+    let unable = agent::Hello { attributes: Vec::new(), ..hello.clone() };
+    assert_eq!((place(&unreachable, &world), place(&unable, &world)), (None, None));
+    let given = place(&hello, &world).expect("there are blocks");
+    assert!(addressing.range.holds(given.block));
+    for (place, says_so) in [(None, false), (Some(given), true)] {
+        let (id, command) =
+            container_instance::from_hello(&hello, place, &world.state, now).expect("admitted");
+        world.apply(command);
+        let instance = world.state.instance(id).expect("registered");
+        assert_eq!((instance.has_attribute(TASK_ENI), instance.network), (says_so, place));
+    }
+    assert_eq!(place(&hello, &world), Some(given), "it keeps its block");
 }
 
 #[test]

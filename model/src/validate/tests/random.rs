@@ -272,7 +272,7 @@ proptest! {
     fn random_bytes_from_agents_are_answered(bytes: Vec<u8>) {
         let world = World::new();
         if let Ok(hello) = agent::Hello::decode(bytes.as_slice()) {
-            let _ = container_instance::from_hello(&hello, &world.state, crate::time::Timestamp::default());
+            let _ = container_instance::from_hello(&hello, None, &world.state, crate::time::Timestamp::default());
         }
         if let Ok(seen) = agent::TaskReport::decode(bytes.as_slice()) {
             let _ = report::observed(&seen);

@@ -114,7 +114,11 @@ fn launch_types_and_networks_go_with_the_definition() {
             json!({"launchType": "FARGATE", "taskDefinition": "fargate"}),
             "UnsupportedFeatureException: The launchType FARGATE is not supported yet.",
         ),
-        (json!({"taskDefinition": "fargate"}), "Task definition does not support launch_type EC2."),
+        (
+            json!({"taskDefinition": "fargate"}),
+            "Network Configuration must be provided when networkMode 'awsvpc' is specified.",
+        ),
+        (json!({"taskDefinition": "fargate", "networkConfiguration": subnets(1)}), "ok"),
         (
             json!({"launchType": "EC2", "capacityProviderStrategy": [{"capacityProvider": "p"}]}),
             "Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.",

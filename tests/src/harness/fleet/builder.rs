@@ -30,6 +30,7 @@ pub struct Builder {
     spare_agents: usize,
     zones: Vec<String>,
     on_hosts: bool,
+    apart: bool,
     simulated: bool,
     controller_flags: Vec<String>,
     agent_flags: Vec<String>,
@@ -48,6 +49,7 @@ impl Default for Builder {
             spare_agents: 0,
             zones: ["a", "b", "c"].map(str::to_owned).to_vec(),
             on_hosts: false,
+            apart: false,
             simulated: false,
             controller_flags: Vec::new(),
             agent_flags: Vec::new(),
@@ -97,6 +99,13 @@ impl Builder {
     #[must_use]
     pub fn on_hosts(mut self) -> Self {
         self.on_hosts = true;
+        self
+    }
+
+    /// The same, and every host is in a network of its own: what they say to each other is routed.
+    #[must_use]
+    pub fn on_hosts_apart(mut self) -> Self {
+        (self.on_hosts, self.apart) = (true, true);
         self
     }
 
@@ -153,7 +162,8 @@ impl Builder {
         let slot = Slot::take_for(self.limit)?;
         let dir = slot.dir().to_owned();
         let identity = init(&dir)?;
-        let hosts = if self.on_hosts { Some(Hosts::start(&slot, &self.engines()).await?) } else { None };
+        let hosts =
+            if self.on_hosts { Some(Hosts::start(&slot, &self.engines(), self.apart).await?) } else { None };
         let addresses = self.controller_addresses(&slot, hosts.as_ref());
         let mut fleet = Fleet {
             controllers: Vec::new(),
@@ -256,6 +266,10 @@ impl Builder {
             arguments.extend(["--runtime", "sim"].map(str::to_owned));
         } else if let (Some(hosts), Some(host)) = (&fleet.hosts, host) {
             arguments.extend(["--docker-host".to_owned(), hosts.engine(host).address().to_owned()]);
+        }
+        if !self.on_hosts {
+            // The network of this machine is not a test's to change.
+            arguments.extend(["--task-network", "false"].map(str::to_owned));
         }
         arguments.extend(self.agent_flags.iter().cloned());
         if number >= self.agents {

@@ -264,7 +264,7 @@ impl Fleet {
 }
 
 /// The test application, small enough that sixty of it fit anywhere.
-fn container(image_tag: &str, environment: &[(&str, &str)]) -> ecs::ContainerDefinition {
+pub(super) fn container(image_tag: &str, environment: &[(&str, &str)]) -> ecs::ContainerDefinition {
     let port = ecs::PortMapping {
         container_port: Some(CONTAINER_PORT),
         host_port: Some(0),

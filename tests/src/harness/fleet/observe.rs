@@ -13,6 +13,8 @@ use berth_proto::ecs::v1::{
 
 use super::{Fleet, Member};
 use crate::harness::api::id_of;
+use crate::harness::command::output;
+use crate::harness::daemon::Place;
 use crate::harness::engine::Container;
 use crate::harness::probe::{Endpoints, Probe};
 
@@ -126,6 +128,31 @@ impl Fleet {
             *zones.entry(self.agents[self.agent_of(task)?].zone.as_str()).or_insert(0) += 1;
         }
         Ok(zones)
+    }
+
+    /// Everything that tasks could leave on an agent's host, a line each: containers, volumes, networks, interfaces,
+    /// routes, rules of packet filters, mounts.
+    ///
+    /// # Errors
+    /// When the host is off, or shares the network of this machine: then the traces of others are among them.
+    pub fn traces(&self, agent: usize) -> Result<BTreeSet<String>> {
+        let place = self.place(Member::Agent(agent))?;
+        ensure!(!matches!(place, Place::Here), "agent {agent} has no host of its own");
+        let engine = self.engine(agent);
+        let mut seen = BTreeSet::new();
+        let mut note = |what: &str, lines: &str| {
+            seen.extend(lines.lines().filter(|line| !line.is_empty()).map(|line| format!("{what}: {line}")));
+        };
+        note("container", &engine.docker(&["ps", "--all", "--format", "{{.Names}}"])?);
+        note("volume", &engine.docker(&["volume", "ls", "--quiet"])?);
+        note("network", &engine.docker(&["network", "ls", "--format", "{{.Name}}"])?);
+        let on_host = |script: &str| output(place.command().args(["sh", "-c", script]));
+        note("interface", &on_host("ip -oneline link | cut -d: -f2 | cut -d@ -f1")?);
+        note("route", &on_host("ip route show table all | sed '/^local/d; /^broadcast/d; /cache/d'")?);
+        // Counters tell of packets, not of rules.
+        note("rule", &on_host("nft list ruleset | sed 's/counter packets [0-9]* bytes [0-9]*//'")?);
+        note("mount", &on_host("cut -d' ' -f2 /proc/self/mounts")?);
+        Ok(seen)
     }
 
     /// The containers that really run for an agent.

@@ -44,7 +44,7 @@ pub(super) fn control_group(slot: u8) -> String {
 
 impl Network {
     /// The switch, with cables to `hosts` hosts and to this process.
-    pub(super) fn create(slot: u8, hosts: u8) -> Result<Self> {
+    pub(super) fn create(slot: u8, hosts: u8, apart: bool) -> Result<Self> {
         let network = Self { slot };
         let switch = network.switch();
         run(&format!("ip netns add {switch}"))?;
@@ -55,8 +55,11 @@ impl Network {
         run(&format!("ip -n {switch} link set p0 master br0 up"))?;
         run(&format!("ip address add {}/24 dev {own}", network.gateway()))?;
         run(&format!("ip link set {own} up"))?;
+        if apart {
+            network.add_router()?;
+        }
         for number in 1..=hosts {
-            network.add_host(number)?;
+            network.add_host(number, apart)?;
         }
         Ok(network)
     }
@@ -79,15 +82,31 @@ impl Network {
         run(&format!("ip -n {} link set p{host} master br0", self.switch())).map(drop)
     }
 
-    fn add_host(&self, number: u8) -> Result<()> {
+    fn add_host(&self, number: u8, apart: bool) -> Result<()> {
         let (name, switch, address) = (self.host(number), self.switch(), self.address(number));
         run(&format!("ip netns add {name}"))?;
         run(&format!("ip -n {switch} link add p{number} type veth peer name eth0 netns {name}"))?;
         run(&format!("ip -n {switch} link set p{number} master br0 up"))?;
         run(&format!("ip -n {name} link set lo up"))?;
-        run(&format!("ip -n {name} address add {address}/24 dev eth0"))?;
+        let prefix = if apart { 32 } else { 24 };
+        run(&format!("ip -n {name} address add {address}/{prefix} dev eth0"))?;
         run(&format!("ip -n {name} link set eth0 up"))?;
-        run(&format!("ip -n {name} route add default via {}", self.gateway())).map(drop)
+        let gateway = if apart { self.router() } else { self.gateway() };
+        run(&format!("ip -n {name} route add default via {gateway} dev eth0 onlink")).map(drop)
+    }
+
+    /// The switch passes on what hosts send it, and does not tell them of shorter ways.
+    fn add_router(&self) -> Result<()> {
+        let switch = self.switch();
+        run(&format!("ip -n {switch} address add {}/24 dev br0", self.router()))?;
+        for setting in ["ip_forward=1", "conf.all.send_redirects=0", "conf.br0.send_redirects=0"] {
+            run(&format!("ip netns exec {switch} sysctl -qw net.ipv4.{setting}"))?;
+        }
+        Ok(())
+    }
+
+    fn router(&self) -> Ipv4Addr {
+        Ipv4Addr::new(10, 250, self.slot, 254)
     }
 
     fn gateway(&self) -> Ipv4Addr {

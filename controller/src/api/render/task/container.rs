@@ -85,6 +85,7 @@ fn container(
         exit_code: seen.and_then(|seen| seen.exit_code),
         reason: seen.and_then(|seen| text(&seen.reason)),
         network_bindings: seen.into_iter().flat_map(|seen| &seen.bindings).map(binding).collect(),
+        network_interfaces: super::network::interfaces(task),
         cpu: Some(cpu.unwrap_or_else(|| "0".to_owned())),
         memory: amount(given.and_then(|given| given.memory), definition.memory),
         memory_reservation: amount(
