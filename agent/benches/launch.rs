@@ -128,6 +128,7 @@ async fn main() {
         images,
         endpoint: None,
         controllers: Arc::default(),
+        logs: None,
         outbox: outbox.clone(),
         clock,
         entropy,

@@ -20,6 +20,7 @@ use crate::endpoint;
 use crate::engine::{self, Engine};
 use crate::inventory::{Declared, Inventory};
 use crate::ledger::{self, Ledger, Store};
+use crate::logs::{self, Logs};
 use crate::metrics::Metrics;
 use crate::presence::Presence;
 use crate::report::Outbox;
@@ -53,6 +54,8 @@ pub struct Options {
     pub cleanup: cleanup::Options,
     /// Where the endpoint that tasks ask keeps its key; none: there is none.
     pub endpoint_dir: Option<PathBuf>,
+    /// Whether what containers write is sent to the controllers, when their definitions say so. Simulated ones write nothing.
+    pub sends_logs: bool,
 }
 
 /// Makes the runtime of the instance with this id.
@@ -106,6 +109,8 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
         None => None,
     };
     host.capabilities.extend(secrets::CAPABILITIES.map(str::to_owned));
+    host.capabilities.extend(logs::CAPABILITIES.map(str::to_owned));
+    host.log_drivers.push(logs::DRIVER.to_owned());
     if opened.is_some() {
         host.capabilities.extend(endpoint::CAPABILITIES.map(str::to_owned));
     }
@@ -119,6 +124,16 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
         clock.clone(),
         remembered.images,
     );
+    let log_parts = logs::Parts {
+        runtime: runtime.clone(),
+        ledger: ledger.clone(),
+        remembered: remembered.logs,
+        controllers: controllers.clone(),
+        entropy: entropy.clone(),
+        metrics: metrics.clone(),
+        shutdown: shutdown.child(),
+    };
+    let logs = options.sends_logs.then(|| Logs::new(log_parts));
     let outbox = Arc::new(Outbox::default());
     let engine_parts = engine::Parts {
         runtime: runtime.clone(),
@@ -127,6 +142,7 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
         images: images.clone(),
         endpoint: opened.as_ref().map(|opened| opened.endpoint.clone()),
         controllers: controllers.clone(),
+        logs: logs.clone(),
         outbox: outbox.clone(),
         clock: clock.clone(),
         entropy: entropy.clone(),
@@ -134,6 +150,9 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
     };
     let (engine, handle) = Engine::adopt(engine_options(&options, &inventory), engine_parts).await;
     engine.start(shutdown);
+    if let Some(logs) = &logs {
+        logs.resume().await;
+    }
     if let Some(opened) = opened {
         let parts = endpoint::Parts {
             engine: handle.clone(),
@@ -151,6 +170,7 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
         runtime.clone(),
         images,
         handle.clone(),
+        logs,
         clock.clone(),
         metrics.clone(),
     );
@@ -213,6 +233,7 @@ impl Default for Options {
             report_delay: Duration::from_millis(20),
             cleanup: cleanup::Options::default(),
             endpoint_dir: None,
+            sends_logs: true,
         }
     }
 }

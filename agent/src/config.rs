@@ -145,6 +145,7 @@ impl Config {
             // A simulated runtime cannot miss an event.
             resync_period: (self.runtime == RuntimeKind::Docker).then_some(crate::limits::RESYNC_PERIOD),
             report_delay: self.report_delay.get(),
+            sends_logs: self.runtime == RuntimeKind::Docker,
             // A simulated container asks nothing, and one of a Docker elsewhere cannot reach this host.
             endpoint_dir: (self.task_endpoint
                 && self.runtime == RuntimeKind::Docker

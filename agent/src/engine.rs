@@ -30,6 +30,7 @@ use crate::controllers::Controllers;
 use crate::endpoint::Endpoint;
 use crate::ledger::{self, Ledger};
 use crate::limits;
+use crate::logs::Logs;
 use crate::manifest::{self, DesiredTask, Set};
 use crate::metrics::Metrics;
 use crate::report::Outbox;
@@ -78,6 +79,8 @@ pub struct Parts {
     pub endpoint: Option<Arc<Endpoint>>,
     /// Who is asked on behalf of tasks.
     pub controllers: Arc<Controllers>,
+    /// Who sends what containers write, where that is possible.
+    pub logs: Option<Arc<Logs>>,
     /// Where reports go.
     pub outbox: Arc<Outbox>,
     /// The present.

@@ -35,6 +35,7 @@ pub mod engine;
 pub mod inventory;
 pub mod ledger;
 pub mod limits;
+pub mod logs;
 pub mod manifest;
 pub mod metrics;
 pub mod presence;

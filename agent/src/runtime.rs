@@ -32,6 +32,8 @@ pub mod label {
     pub const CONTAINER_INSTANCE: &str = "berth.container-instance";
     /// Id of the task.
     pub const TASK: &str = "berth.task";
+    /// Options of the log driver `awslogs`, as JSON, of a container that asked for it.
+    pub const LOG: &str = "berth.log";
 }
 
 /// Why an operation failed.
@@ -248,8 +250,8 @@ pub struct LogOptions {
     pub follow: bool,
     /// Lines from the end; all without.
     pub tail: Option<u32>,
-    /// Nothing older.
-    pub since_ms: Option<i64>,
+    /// Nothing older, in nanoseconds since 1970.
+    pub since_ns: Option<i64>,
 }
 
 /// A piece of a container's log.
@@ -257,8 +259,8 @@ pub struct LogOptions {
 pub struct LogRecord {
     /// It was written to standard error.
     pub is_stderr: bool,
-    /// When it was written.
-    pub at_ms: i64,
+    /// When it was written, in nanoseconds since 1970.
+    pub at_ns: i64,
     /// What was written.
     pub bytes: Bytes,
 }

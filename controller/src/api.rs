@@ -38,6 +38,7 @@ use berth_proto::ecs::v1::task_definitions_server::TaskDefinitionsServer;
 use berth_proto::ecs::v1::task_protections_server::TaskProtectionsServer;
 use berth_proto::ecs::v1::task_sets_server::TaskSetsServer;
 use berth_proto::ecs::v1::tasks_server::TasksServer;
+use berth_proto::logs::v1::logs_server::LogsServer;
 use berth_proto::scheduler::v1::scheduler_server::SchedulerServer;
 use berth_proto::secretsmanager::v1::secrets_server::SecretsServer;
 use berth_proto::ssm::v1::parameters_server::ParametersServer;
@@ -62,6 +63,7 @@ mod execute_command;
 mod express_gateway_service;
 mod gateway;
 mod load;
+mod log;
 mod metrics;
 mod parameter;
 mod region;
@@ -83,7 +85,9 @@ pub(crate) mod usage;
 
 use auth::{Authenticator, NotASealingKey};
 use call::Handlers;
-pub use depends::{Consensus, LogSource, Membership, ProposeError, Reconcilers, RemoveError, Unavailable};
+pub use depends::{
+    Consensus, LogArchive, LogSource, Membership, ProposeError, Reconcilers, RemoveError, Unavailable,
+};
 use edge::Edge;
 use load::Load;
 use metrics::Metrics;
@@ -102,6 +106,8 @@ pub struct Parts {
     pub reconcilers: Arc<dyn Reconcilers>,
     /// Where containers' output comes from.
     pub logs: Arc<dyn LogSource>,
+    /// Where logs are kept.
+    pub archive: Arc<dyn LogArchive>,
     /// The wall clock.
     pub clock: Clock,
     /// Where ids come from.
@@ -216,6 +222,7 @@ impl Api {
             .add_service(SecurityTokensServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(ParametersServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(SecretsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(LogsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(TaskEndpointsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(AdminServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
     }

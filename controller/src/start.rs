@@ -28,6 +28,7 @@ use tonic::service::Routes;
 use crate::api::auth::{NotASealingKey, SealingKey};
 use crate::api::usage::Usage;
 use crate::api::{self, Api};
+use crate::archive::{self, Disk, Quorum};
 use crate::aws::Endpoint;
 use crate::config::Config;
 use crate::proposer::{ProposeError, Proposer};
@@ -93,6 +94,9 @@ pub enum Error {
     /// Consensus cannot start.
     #[error(transparent)]
     Consensus(#[from] StartError),
+    /// The archive of logs cannot be used.
+    #[error(transparent)]
+    Archive(#[from] archive::OpenError),
     /// The API cannot be served.
     #[error(transparent)]
     Api(#[from] api::Error),
@@ -134,6 +138,7 @@ pub async fn run<L: Listen>(
     let Environment { listen, connector, certificate, storage, clock, entropy, shutdown } = environment;
     let address = local_address(&listen, "--listen")?;
     let advertise = if config.advertise.is_empty() { address.clone() } else { config.advertise.clone() };
+    let archive = open_archive(&storage, config, &entropy, &shutdown)?;
     let setup = Setup {
         storage,
         address: advertise,
@@ -152,6 +157,7 @@ pub async fn run<L: Listen>(
         identity,
         &consensus,
         (clock.clone(), entropy.clone()),
+        archive,
         &shutdown,
         &mut registry,
     )?;
@@ -190,6 +196,20 @@ pub async fn run<L: Listen>(
     entered
 }
 
+/// The part of the archive of logs on this controller's disk, and its writer begun. A simulated controller has none.
+fn open_archive(
+    storage: &Storage,
+    config: &Config,
+    entropy: &Entropy,
+    shutdown: &Shutdown,
+) -> Result<Option<Disk>, Error> {
+    let Storage::Directory(data_dir) = storage else { return Ok(None) };
+    let (disk, writer) = Disk::open(data_dir, config.log_archive_mib << 20)?;
+    let writing = writer.run(shutdown.token().clone(), entropy.clone());
+    shutdown.spawn("log archive", OnError::Shutdown, writing);
+    Ok(Some(disk))
+}
+
 async fn end_within(time: Duration, scope: &Shutdown) {
     if let Err(error) = scope.drain(time).await {
         tracing::warn!(%error, "not everything ended in time");
@@ -213,6 +233,7 @@ struct Assembled {
     web: Web,
     current: leader::Current,
     usage: Usage,
+    disk: Option<Disk>,
 }
 
 // === impl Assembled ===
@@ -223,6 +244,7 @@ impl Assembled {
         identity: &ClusterIdentity,
         consensus: &Consensus,
         (clock, entropy): (Clock, Entropy),
+        disk: Option<Disk>,
         shutdown: &Shutdown,
         registry: &mut Registry,
     ) -> Result<Self, Error> {
@@ -232,12 +254,14 @@ impl Assembled {
         let current: leader::Current = Arc::new(watch::channel(None).0);
         let reconciling =
             Arc::new(Reconciling { current: Arc::clone(&current), consensus: consensus.clone() });
+        let archive = Quorum::new(consensus.clone(), disk.clone(), shutdown.child());
         let store = Store { consensus: consensus.clone(), proposer: proposer.clone() };
         let parts = api::Parts {
             consensus: Arc::new(store),
             membership: Arc::new(Members(consensus.clone())),
             reconcilers: Arc::clone(&reconciling) as Arc<dyn api::Reconcilers>,
             logs: Arc::new(LogStreams { sessions: sessions.clone(), consensus: consensus.clone() }),
+            archive: Arc::new(archive.clone()),
             clock: clock.clone(),
             entropy: entropy.clone(),
             policy: config.policy(),
@@ -245,7 +269,7 @@ impl Assembled {
             regions: Regions::new(&identity.region, &config.regions),
         };
         let api = Api::new(parts, identity, registry)?;
-        let door = PeerDoor { sessions: sessions.clone(), leases: leases.clone(), reconciling };
+        let door = PeerDoor { sessions: sessions.clone(), leases: leases.clone(), reconciling, archive };
         let others = Routes::new(PeerService::server(consensus.clone(), Arc::new(door)))
             .add_service(AgentsServer::new(sessions.clone()));
         let routes = api.routes(others)?;
@@ -267,7 +291,7 @@ impl Assembled {
             }),
         };
         let web = web(config.webhook_ca.as_deref())?;
-        Ok(Self { routes, aws, sessions, leases, context, web, current, usage: api.usage() })
+        Ok(Self { routes, aws, sessions, leases, context, web, current, usage: api.usage(), disk })
     }
 
     /// Starts what only makes sense for a controller that takes part.
@@ -281,6 +305,10 @@ impl Assembled {
         };
         until("manifests", Box::pin(self.sessions.clone().follow(consensus.feed().clone())));
         until("liveness", Box::pin(session::liveness::report(self.sessions, self.leases.clone())));
+        if let Some(disk) = self.disk {
+            let sweep = archive::sweep(disk, consensus.clone(), self.context.clock.clone());
+            until("log sweep", Box::pin(sweep));
+        }
         until("key use", Box::pin(note_key_use(self.usage, self.context.proposer.clone())));
         let leases = self.leases;
         let begin = move || leases.reset();

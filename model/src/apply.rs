@@ -19,6 +19,7 @@ mod cluster;
 mod container_instance;
 mod forget;
 mod key;
+mod log;
 mod queue;
 mod region;
 mod report;
@@ -126,6 +127,8 @@ impl Context<'_> {
             Command::PutParameter(put) => secret::put_parameter(self, put),
             Command::DeleteParameters(names) => secret::delete_parameters(self, names),
             Command::ChangeSecret(change) => secret::change(self, change),
+            Command::PutLogGroup(group) => log::put(self, group),
+            Command::DeleteLogGroup { name, id } => log::delete(self, name, *id),
         }
     }
 

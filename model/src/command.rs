@@ -16,6 +16,7 @@ use crate::id::{
     ClusterName, DeploymentId, Generation, InstanceId, Region, ServiceKey, TaskDefinitionKey, TaskId,
 };
 use crate::key::AccessKey;
+use crate::log::LogGroup;
 use crate::placement::PlacementRules;
 use crate::resource::Shortage;
 use crate::service::rollout::NewRecord;
@@ -150,6 +151,15 @@ pub enum Command {
     DeleteParameters(Vec<String>),
     /// Makes a secret, or changes it.
     ChangeSecret(Box<ChangeSecret>),
+    /// Makes a log group, or replaces it by its next generation.
+    PutLogGroup(Box<LogGroup>),
+    /// Takes out the log group of this name, if it is still the one with this id.
+    DeleteLogGroup {
+        /// Its name.
+        name: String,
+        /// Its id.
+        id: u64,
+    },
 }
 
 /// A command for a region.

@@ -17,6 +17,7 @@ use crate::id::{
     ClusterName, Family, InstanceId, Region, Revision, ServiceKey, ServiceName, TaskDefinitionKey, TaskId,
 };
 use crate::key::AccessKey;
+use crate::log::LogGroup;
 use crate::parameter::Parameter;
 use crate::secret::Secret;
 use crate::service::{Service, ServiceStatus};
@@ -24,6 +25,7 @@ use crate::task::Task;
 use crate::task_definition::TaskDefinition;
 use crate::time::Timestamp;
 
+mod companion;
 pub mod invariant;
 mod listing;
 mod region;
@@ -65,6 +67,9 @@ pub struct State {
     /// By name.
     #[serde(default)]
     pub(crate) secrets: OrdMap<String, Arc<Secret>>,
+    /// By name.
+    #[serde(default)]
+    pub(crate) log_groups: OrdMap<String, Arc<LogGroup>>,
     /// When INACTIVE things became so, for the reaper.
     pub(crate) ended_at: OrdMap<Ended, Timestamp>,
     pub(crate) history: Vector<HistoryEntry>,
@@ -155,26 +160,6 @@ impl State {
     /// Every access key, by id.
     pub fn access_keys(&self) -> impl Iterator<Item = &AccessKey> {
         self.keys.values()
-    }
-
-    /// A parameter by its name.
-    pub fn parameter(&self, name: &str) -> Option<&Arc<Parameter>> {
-        self.parameters.get(name)
-    }
-
-    /// Every parameter, by name.
-    pub fn parameters(&self) -> impl Iterator<Item = &Arc<Parameter>> {
-        self.parameters.values()
-    }
-
-    /// A secret by its name, deleted ones included.
-    pub fn secret(&self, name: &str) -> Option<&Arc<Secret>> {
-        self.secrets.get(name)
-    }
-
-    /// Every secret, by name, deleted ones included.
-    pub fn secrets(&self) -> impl Iterator<Item = &Arc<Secret>> {
-        self.secrets.values()
     }
 
     /// A capacity provider that somebody made.

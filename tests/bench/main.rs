@@ -8,6 +8,7 @@ mod api;
 mod failover;
 mod footprint;
 mod launch;
+mod logs;
 mod placement;
 
 use std::time::Duration;
@@ -32,6 +33,9 @@ async fn main() {
     }
     if is_wanted("launch") && require_docker() {
         launch::measure().await;
+    }
+    if is_wanted("logs") && require_docker() {
+        logs::measure().await;
     }
 }
 

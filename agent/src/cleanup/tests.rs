@@ -51,6 +51,7 @@ async fn host(options: Options) -> Host {
         images: images.clone(),
         endpoint: None,
         controllers: Arc::default(),
+        logs: None,
         outbox: Arc::new(Outbox::default()),
         clock: clock.clone(),
         entropy,
@@ -60,7 +61,7 @@ async fn host(options: Options) -> Host {
     let shutdown = Shutdown::new();
     loop_.start(&shutdown);
     let cleanup =
-        Cleanup::new(options, runtime, images.clone(), engine.clone(), clock.clone(), Arc::default());
+        Cleanup::new(options, runtime, images.clone(), engine.clone(), None, clock.clone(), Arc::default());
     Host { sim, clock, ledger, images, engine, cleanup, _shutdown: shutdown }
 }
 

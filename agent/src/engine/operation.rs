@@ -23,6 +23,7 @@ use crate::controllers::Controllers;
 use crate::endpoint::Endpoint;
 use crate::ledger::{self, Ledger};
 use crate::limits;
+use crate::logs::{self, Logs};
 use crate::metrics::Metrics;
 use crate::runtime::{self, Error, Listed, Runtime};
 use crate::task::container::Exit;
@@ -32,7 +33,7 @@ use crate::task::{Standing, Task};
 mod last_words;
 mod launch;
 
-use launch::{Subject, host_bindings};
+use launch::{Needs, Subject, host_bindings};
 
 /// Exit code of a process that SIGKILL ended.
 const KILLED: i32 = 137;
@@ -69,6 +70,7 @@ pub(super) struct Operator {
     stop_timeout: Duration,
     endpoint: Option<Arc<Endpoint>>,
     controllers: Arc<Controllers>,
+    logs: Option<Arc<Logs>>,
     launches: Arc<Semaphore>,
     stops: Arc<Semaphore>,
 }
@@ -101,6 +103,7 @@ impl Operator {
             stop_timeout: options.stop_timeout,
             endpoint: parts.endpoint.clone(),
             controllers: parts.controllers.clone(),
+            logs: parts.logs.clone(),
             launches: Arc::new(Semaphore::new(options.launch_concurrency)),
             stops: Arc::new(Semaphore::new(limits::STOPS)),
         })
@@ -137,14 +140,22 @@ impl Operator {
                     endpoint: self.endpoint.as_deref(),
                 };
                 let launch = hooks::launch(task, at, surroundings)?;
-                let has_secrets = hooks::secrets::are_needed(definition);
+                let needs = Needs {
+                    secrets: hooks::secrets::are_needed(definition),
+                    log: logs::options::of(definition).map(|log| {
+                        logs::options::stream(&subject.id, definition.name(), &log.options)
+                            .unwrap_or_default()
+                    }),
+                };
                 let volumes = hooks::volumes::of_task(task, &self.instance_id);
-                subject.create(launch, volumes, has_secrets).boxed()
+                subject.create(launch, volumes, needs).boxed()
             }
             Action::Start => {
                 let has_dynamic_ports = !definition.port_mappings.is_empty();
                 let bindings = host_bindings(task, at);
-                subject.start(container.runtime_id.clone()?, has_dynamic_ports, bindings, permit).boxed()
+                let runtime_id = container.runtime_id.clone()?;
+                let log = logs::Options::of_definition(&subject.id, definition, &runtime_id);
+                subject.start(runtime_id, (has_dynamic_ports, bindings), log, permit).boxed()
             }
             Action::Stop => {
                 // What is known of an orphan may be no more than its name: its container knows its own timeout.

@@ -75,6 +75,7 @@ impl State {
             account_settings,
             parameters,
             secrets,
+            log_groups,
             // In a cluster or of a family, or about something that was.
             task_definitions: _,
             services: _,
@@ -98,5 +99,6 @@ impl State {
             && account_settings.is_empty()
             && parameters.is_empty()
             && secrets.is_empty()
+            && log_groups.is_empty()
     }
 }

@@ -110,6 +110,7 @@ impl Host {
             images,
             endpoint: None,
             controllers: Arc::default(),
+            logs: None,
             outbox: outbox.clone(),
             clock,
             entropy: self.entropy.clone(),

@@ -3,6 +3,7 @@
 use berth_model::id::InstanceId;
 use berth_proto::admin::v1 as pb;
 use berth_proto::agent::v1::{LogChunk, LogSource as Output_, OpenLogs};
+use berth_proto::peer::v1 as peer;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use tonic::{Status, async_trait};
@@ -11,7 +12,7 @@ use super::cases;
 use super::controller::{exception, refusal};
 use super::fixture::{id_of, small_definition};
 use crate::api::depends::RemoveError;
-use crate::api::{LogSource, Membership, Reconcilers, Unavailable};
+use crate::api::{LogArchive, LogSource, Membership, Reconcilers, Unavailable};
 
 mod events;
 mod keys;
@@ -52,6 +53,22 @@ impl Membership for Controllers {
 impl Reconcilers for Loops {
     async fn reconcilers(&self) -> Result<Vec<pb::Reconciler>, Unavailable> {
         Ok(vec![pb::Reconciler { name: "service".into(), rounds: 3, ..pb::Reconciler::default() }])
+    }
+}
+
+/// What archives is for tests with disks.
+#[async_trait]
+impl LogArchive for Output {
+    async fn store(&self, _: peer::StoreLogsRequest) -> Result<(), Unavailable> {
+        Err(Unavailable("no logs are kept here".into()))
+    }
+
+    async fn read(&self, _: peer::ReadLogEventsRequest) -> Result<peer::ReadLogEventsResponse, Unavailable> {
+        Err(Unavailable("no logs are kept here".into()))
+    }
+
+    async fn streams(&self, _: u64, _: &str) -> Result<Vec<peer::LogStreamRecord>, Unavailable> {
+        Err(Unavailable("no logs are kept here".into()))
     }
 }
 

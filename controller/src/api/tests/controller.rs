@@ -85,6 +85,7 @@ impl Controller {
             membership: Arc::new(Controllers),
             reconcilers: Arc::new(Loops),
             logs: Arc::new(Output),
+            archive: Arc::new(Output),
             clock: clock.clone(),
             entropy,
             policy: berth_model::plan::Policy::default(),

@@ -12,6 +12,7 @@ use crate::fit::Refused;
 use crate::fixture::{self, Dice};
 use crate::id::{ClusterName, DeploymentId, Generation, InstanceId, ServiceKey, TaskDefinitionKey, TaskId};
 use crate::key::{AccessKey, KeyStatus, Role};
+use crate::log::LogGroup;
 use crate::resource::PortSet;
 use crate::service::{DeploymentBounds, DeploymentStatus, Rollout, Service, ServiceStatus};
 use crate::state::State;
@@ -52,7 +53,9 @@ pub(super) fn command(state: &State, now: Timestamp, dice: &mut Dice) -> Command
             (instance_id(dice), attributes(dice)),
         ]),
         75 => Command::DeleteAttributes(vec![(instance_id(dice), format!("a{}", dice.below(12)))]),
-        76..=95 => report(state, now, dice),
+        76..=93 => report(state, now, dice),
+        94 => Command::PutLogGroup(Box::new(log_group(state, now, dice))),
+        95 => Command::DeleteLogGroup { name: log_group_name(dice), id: dice.below(2) },
         96 => Command::RecordRefusal(Box::new(refusal(state, now, dice))),
         _ => Command::Forget(forget(state, dice)),
     }
@@ -332,6 +335,21 @@ fn container(name: &str, dice: &mut Dice) -> ContainerObservation {
         bindings: if dice.percent(40) { vec![binding] } else { Vec::new() },
         health: Health::Unknown,
         last_log_lines: Vec::new(),
+    }
+}
+
+fn log_group_name(dice: &mut Dice) -> String {
+    format!("/ecs/{}", dice.below(3))
+}
+
+fn log_group(state: &State, now: Timestamp, dice: &mut Dice) -> LogGroup {
+    let name = log_group_name(dice);
+    let known = state.log_group(&name).map_or(0, |known| known.generation);
+    LogGroup {
+        id: dice.below(2),
+        retention_days: dice.percent(50).then_some(7),
+        generation: if dice.percent(80) { known + 1 } else { dice.below(4) },
+        ..LogGroup::new(name, 0, now)
     }
 }
 
