@@ -308,6 +308,7 @@ impl Loop {
     }
 
     fn exited(&mut self, runtime_id: &str, exit: &Exit) {
+        self.operator.note_end(runtime_id);
         let Some((id, at)) = self.by_runtime_id.get(runtime_id).cloned() else { return };
         tracing::debug!(task = id, runtime_id, exit_code = exit.code, "container ended");
         self.advance_with(&id, |task, _| task.exited(at, exit));

@@ -17,12 +17,13 @@ use berth_process::shutdown::{OnError, Shutdown};
 use berth_proto::agent::v1 as wire;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::controllers::{self, Controllers};
 use crate::ledger::{Ledger, LogProgress};
 use crate::limits;
 use crate::metrics::Metrics;
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, Status};
 
 mod buffer;
 mod follower;
@@ -72,8 +73,16 @@ pub struct Logs {
     progress: Arc<Progress>,
     budget: Arc<Budget>,
     senders: Arc<Semaphore>,
-    /// How often each container that is followed was started since that began.
-    followed: Mutex<BTreeMap<String, u64>>,
+    followed: Mutex<BTreeMap<String, Followed>>,
+}
+
+/// A container that is followed.
+#[derive(Debug, Default)]
+struct Followed {
+    /// How often it was started since that began.
+    starts: u64,
+    /// Cancelled when it ended.
+    ended: CancellationToken,
 }
 
 // === impl Logs ===
@@ -117,6 +126,9 @@ impl Logs {
                 && let Some(options) = Options::of_labels(&listed.labels, &listed.runtime_id)
             {
                 self.follow(&listed.runtime_id, options);
+                if listed.status != Status::Running {
+                    self.ended(&listed.runtime_id);
+                }
             }
         }
     }
@@ -124,11 +136,11 @@ impl Logs {
     /// Follows a container that was just started, from where it was left when it ran before.
     pub fn follow(self: &Arc<Self>, runtime_id: &str, options: Options) {
         let mut followed = self.followed.lock();
-        if let Some(starts) = followed.get_mut(runtime_id) {
-            *starts += 1;
+        if let Some(known) = followed.get_mut(runtime_id) {
+            *known = Followed { starts: known.starts + 1, ended: CancellationToken::new() };
             return;
         }
-        followed.insert(runtime_id.to_owned(), 0);
+        followed.insert(runtime_id.to_owned(), Followed::default());
         drop(followed);
         let follower = Follower::new(self.clone(), runtime_id.to_owned(), options);
         let token = self.shutdown.token().clone();
@@ -136,6 +148,13 @@ impl Logs {
             token.run_until_cancelled(follower.run()).await;
             Ok::<(), std::convert::Infallible>(())
         });
+    }
+
+    /// A container writes no more.
+    pub fn ended(&self, runtime_id: &str) {
+        if let Some(known) = self.followed.lock().get(runtime_id) {
+            known.ended.cancel();
+        }
     }
 
     /// Whether something that a container wrote has yet to be sent.
@@ -147,7 +166,7 @@ impl Logs {
     /// Whether the container was not started again after so many starts; if so, it is followed no more.
     fn leave(&self, runtime_id: &str, starts: u64) -> bool {
         let mut followed = self.followed.lock();
-        let is_over = followed.get(runtime_id).is_none_or(|now| *now == starts);
+        let is_over = followed.get(runtime_id).is_none_or(|now| now.starts == starts);
         if is_over {
             followed.remove(runtime_id);
         }
@@ -155,7 +174,11 @@ impl Logs {
     }
 
     fn starts(&self, runtime_id: &str) -> u64 {
-        self.followed.lock().get(runtime_id).copied().unwrap_or_default()
+        self.followed.lock().get(runtime_id).map_or(0, |known| known.starts)
+    }
+
+    fn end_of(&self, runtime_id: &str) -> CancellationToken {
+        self.followed.lock().get(runtime_id).map(|known| known.ended.clone()).unwrap_or_default()
     }
 }
 

@@ -12,6 +12,7 @@ use berth_proto::agent::v1::RegistryCredentials;
 use berth_proto::ecs::v1 as ecs;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use tokio_util::sync::CancellationToken;
 
 pub mod docker;
 pub mod sim;
@@ -263,6 +264,8 @@ pub struct LogRecord {
     pub at_ns: i64,
     /// What was written.
     pub bytes: Bytes,
+    /// Something before it was written and is gone.
+    pub is_after_gap: bool,
 }
 
 /// How full the disk is that images and containers live on.
@@ -308,6 +311,16 @@ pub trait Runtime: Send + Sync + 'static {
     fn events(&self) -> BoxStream<'static, Event>;
     /// The log of a container.
     fn logs(&self, runtime_id: &str, options: LogOptions) -> BoxStream<'static, Result<LogRecord, Error>>;
+    /// The log of a container for a reader who must keep up: as it is written, from this moment on, in nanoseconds since
+    /// 1970. It ends when all was read and `ended` is cancelled, or earlier: then it is to be followed again.
+    fn follow_log(
+        &self,
+        runtime_id: &str,
+        since_ns: Option<i64>,
+        _ended: CancellationToken,
+    ) -> BoxStream<'static, Result<LogRecord, Error>> {
+        self.logs(runtime_id, LogOptions { follow: true, tail: None, since_ns })
+    }
     /// What else is known of one container of this instance; none when there is none with this id.
     async fn describe(&self, runtime_id: &str) -> Result<Option<Details>, Error>;
     /// What a container uses now, as Docker tells it; none when it does not run.

@@ -137,9 +137,15 @@ pub const ARCHIVE_READS: usize = 8;
 /// What one read looks at before it answers with what it has, so that a filter that finds nothing does not take for ever.
 pub const ARCHIVE_LOOKED_AT_BYTES: usize = 32 << 20;
 
+/// How long it looks, should that be over earlier.
+pub const ARCHIVE_LOOKED_FOR: Duration = Duration::from_secs(1);
+
+/// Lines of the log of one container that are read from its end; more are not shown.
+pub const ARCHIVE_TAIL: u32 = 100_000;
+
 /// Log streams in one message between controllers; more come with the next.
 pub const ARCHIVE_STREAMS_PER_LIST: usize = 5_000;
 
-/// Copies of log events on their way to other controllers; beyond it, a copy is not made, and the write fails if that is one
-/// too many.
+/// Copies of log events on their way to one other controller; beyond it, no copy is made there, and the write fails if that is
+/// one too many.
 pub const ARCHIVE_COPIES: usize = 64;

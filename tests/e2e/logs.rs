@@ -93,7 +93,7 @@ async fn a_storm_stops_no_container_and_what_is_missing_is_told() {
         let memory = fleet.memory_kib(Member::Agent(0)).unwrap_or_default();
         assert!(memory < AGENT_KIB, "the agent takes {memory} KiB");
         ensure!(fleet.containers(0)?.len() == 1, "it does not run");
-        let log = fleet.berth(&["logs", &id, "--tail", "10000"]).await?;
+        let log = fleet.berth(&["logs", &id, "--tail", "40000"]).await?;
         ensure!(log.contains("log events are missing here"), "nothing is missing yet");
         Ok(())
     })

@@ -113,6 +113,13 @@ impl Operator {
         &*self.runtime
     }
 
+    /// A container writes no more.
+    pub(super) fn note_end(&self, runtime_id: &str) {
+        if let Some(logs) = &self.logs {
+            logs.ended(runtime_id);
+        }
+    }
+
     /// The operation that carries out an action; none when there is nothing to carry out.
     pub(super) fn begin(
         self: &Arc<Self>,

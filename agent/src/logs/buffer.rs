@@ -36,6 +36,8 @@ struct State {
     bytes: usize,
     /// Since that was last told.
     dropped: u64,
+    /// Others were gone before they could be read.
+    has_gap: bool,
     is_closed: bool,
 }
 
@@ -87,6 +89,11 @@ impl Buffer {
         }
         self.add(event, bytes);
         self.added.notify_one();
+    }
+
+    /// Something is gone before what comes next, nobody knows how much.
+    pub(super) fn note_gap(&self) {
+        self.state.lock().has_gap = true;
     }
 
     /// Nothing more will come.
@@ -150,8 +157,9 @@ impl Buffer {
     fn take(&self) -> Batch {
         let mut state = self.state.lock();
         let mut batch = Batch { dropped: std::mem::take(&mut state.dropped), events: Vec::new() };
-        if let (Some(next), dropped @ 1..) = (state.events.front(), batch.dropped) {
-            batch.events.push(notice(next, dropped));
+        let has_gap = std::mem::take(&mut state.has_gap);
+        if let Some(next) = state.events.front().filter(|_| has_gap || batch.dropped > 0) {
+            batch.events.push(notice(next, batch.dropped, has_gap));
         }
         let mut bytes = 0;
         while batch.events.len() < LOG_EVENTS_PER_PUT {
@@ -176,14 +184,19 @@ impl Drop for Buffer {
 }
 
 /// An event that stands in the log where others are missing.
-fn notice(next: &wire::ContainerLogEvent, dropped: u64) -> wire::ContainerLogEvent {
+fn notice(next: &wire::ContainerLogEvent, dropped: u64, has_gap: bool) -> wire::ContainerLogEvent {
+    let many = match (dropped, has_gap) {
+        (dropped, false) => dropped.to_string(),
+        (0, true) => "An unknown number of".to_owned(),
+        (dropped, true) => format!("{dropped} and an unknown number of other"),
+    };
     let order = next.order.saturating_sub(1);
     wire::ContainerLogEvent {
         timestamp_ms: i64::try_from(order / NANOS_PER_MILLI).unwrap_or(i64::MAX),
         order,
         origin: next.origin,
         message: format!(
-            "[berth] {dropped} log events are missing here: the container wrote them faster than they could be sent"
+            "[berth] {many} log events are missing here: the container wrote them faster than they could be sent"
         ),
     }
 }

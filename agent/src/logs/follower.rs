@@ -12,7 +12,7 @@ use super::lines::Lines;
 use super::{LONGEST_PAUSE, Logs, Options, SHORTEST_PAUSE};
 use crate::controllers::request;
 use crate::limits::LOG_LINE_PATIENCE;
-use crate::runtime::{Error, LogOptions, Status};
+use crate::runtime::{Error, Status};
 
 /// Standard output and standard error are written by two threads of the runtime, each with a time of its own, so that lines
 /// may be a little out of order: a reader that begins again goes back this far.
@@ -89,14 +89,19 @@ impl Follower {
         let overlap_ns = if first_line.is_some() { 0 } else { OVERLAP_NS };
         let mut lines = Lines::new(&self.runtime_id, first_line, position_ns.is_some());
         let since_ns = position_ns.map(|at| at.saturating_sub(overlap_ns));
-        let options = LogOptions { follow: true, tail: None, since_ns };
-        let mut records = self.logs.runtime.logs(&self.runtime_id, options);
+        let ended = self.logs.end_of(&self.runtime_id);
+        let mut records = self.logs.runtime.follow_log(&self.runtime_id, since_ns, ended);
         let mut events = Vec::new();
         let end = loop {
             let patience = if lines.is_waiting() { LOG_LINE_PATIENCE } else { Duration::MAX };
             // Cancel-safe: the stream keeps what was not taken.
             match tokio::time::timeout(patience, records.next()).await {
-                Ok(Some(Ok(record))) => lines.push(record, &mut events),
+                Ok(Some(Ok(record))) => {
+                    if record.is_after_gap {
+                        buffer.note_gap();
+                    }
+                    lines.push(record, &mut events);
+                }
                 Ok(Some(Err(Error::NotFound(_))) | None) => break End::Complete,
                 Ok(Some(Err(error))) => {
                     tracing::debug!(runtime_id = self.runtime_id, error = %error, "the log of a container was cut off");

@@ -149,7 +149,12 @@ mod tests {
     use super::*;
 
     fn record(at_ns: i64, text: &str) -> LogRecord {
-        LogRecord { is_stderr: false, at_ns, bytes: Bytes::copy_from_slice(text.as_bytes()) }
+        LogRecord {
+            is_stderr: false,
+            at_ns,
+            bytes: Bytes::copy_from_slice(text.as_bytes()),
+            is_after_gap: false,
+        }
     }
 
     fn events(lines: &mut Lines, records: Vec<LogRecord>) -> Vec<wire::ContainerLogEvent> {

@@ -1,5 +1,6 @@
 //! The archive as a whole: every controller's disk, of which a majority is enough.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,15 +9,16 @@ use berth_proto::peer::v1 as pb;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
-use tonic::async_trait;
+use tonic::{Response, async_trait};
 
 use super::{Disk, merge};
 use crate::api::{LogArchive, Unavailable};
 use crate::limits::{ARCHIVE_COPIES, ARCHIVE_STREAMS_PER_LIST};
-use crate::raft::Consensus;
 use crate::raft::membership::Member;
+use crate::raft::{Consensus, ControllerId, PeerClient};
 
 /// How long a controller may take to have events on its disk.
 const STORE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,8 +33,8 @@ pub struct Quorum {
     consensus: Consensus,
     /// None in a simulation, which keeps no logs.
     disk: Option<Disk>,
-    /// Copies on their way to others: one who is slow is left out rather than waited for.
-    copies: Arc<Semaphore>,
+    /// Copies on their way to each of the others: one who is slow is left out rather than waited for.
+    copies: Arc<Mutex<BTreeMap<ControllerId, Arc<Semaphore>>>>,
     shutdown: Shutdown,
 }
 
@@ -41,7 +43,7 @@ pub struct Quorum {
 impl Quorum {
     /// The archive of the controllers that take part in `consensus`, of which this one has `disk`.
     pub fn new(consensus: Consensus, disk: Option<Disk>, shutdown: Shutdown) -> Self {
-        Self { consensus, disk, copies: Arc::new(Semaphore::new(ARCHIVE_COPIES)), shutdown }
+        Self { consensus, disk, copies: Arc::default(), shutdown }
     }
 
     /// This controller's part.
@@ -63,8 +65,12 @@ impl Quorum {
             let disk = self.disk().cloned();
             return async move { disk?.store(request).await.map_err(unavailable) }.boxed();
         }
-        let Ok(permit) = Arc::clone(&self.copies).try_acquire_owned() else {
-            let text = format!("too many copies are on their way, controller {} among others", member.id);
+        let copies = Arc::clone(
+            self.copies.lock().entry(member.id).or_insert_with(|| Arc::new(Semaphore::new(ARCHIVE_COPIES))),
+        );
+        let Ok(permit) = copies.try_acquire_owned() else {
+            let text =
+                format!("controller {} does not keep up with {ARCHIVE_COPIES} copies of logs", member.id);
             return futures::future::ready(Err(Unavailable(text))).boxed();
         };
         let mut peer = self.consensus.peer_at(&member.address);
@@ -84,22 +90,20 @@ impl Quorum {
     /// The answers of a majority, and of whoever else is quick.
     async fn ask<A: Send + 'static>(
         &self,
-        here: impl AsyncFnOnce(&Disk) -> Result<A, Unavailable>,
-        there: impl Fn(&Member) -> BoxFuture<'static, Result<A, Unavailable>>,
+        here: impl Fn(Disk) -> BoxFuture<'static, Result<A, Unavailable>>,
+        there: impl Fn(PeerClient) -> BoxFuture<'static, Result<A, Unavailable>>,
     ) -> Result<Vec<A>, Unavailable> {
         let voters = self.voters();
         let majority = voters.len() / 2 + 1;
-        let others = voters.iter().filter(|member| member.id != self.consensus.id());
-        let mut asked: FuturesUnordered<_> = others.map(there).collect();
-        let is_voter = voters.iter().any(|member| member.id == self.consensus.id());
-        let mut answers = Vec::new();
-        let mut failure = Unavailable("no controller has a part of the archive".into());
-        if is_voter {
-            match here(self.disk()?).await {
-                Ok(answer) => answers.push(answer),
-                Err(error) => failure = error,
-            }
+        let mut asked = FuturesUnordered::new();
+        for member in &voters {
+            asked.push(if member.id == self.consensus.id() {
+                here(self.disk()?.clone())
+            } else {
+                there(self.consensus.peer_at(&member.address))
+            });
         }
+        let (mut answers, mut failure) = (Vec::new(), Unavailable("no controller takes part".into()));
         let mut deadline = Instant::now() + READ_TIMEOUT;
         loop {
             if answers.len() >= majority {
@@ -148,11 +152,14 @@ impl LogArchive for Quorum {
         &self,
         request: pb::ReadLogEventsRequest,
     ) -> Result<pb::ReadLogEventsResponse, Unavailable> {
-        let here = async |disk: &Disk| disk.read(request.clone()).await.map_err(unavailable);
-        let there = |member: &Member| {
-            let (mut peer, request) = (self.consensus.peer_at(&member.address), request.clone());
-            let answer = async move { peer.read_log_events(request).await };
-            answer.map(|answer| answer.map(tonic::Response::into_inner).map_err(refused)).boxed()
+        let here = |disk: Disk| {
+            let request = request.clone();
+            async move { disk.read(request).await.map_err(unavailable) }.boxed()
+        };
+        let there = |mut peer: PeerClient| {
+            let request = request.clone();
+            async move { peer.read_log_events(request).await.map(Response::into_inner).map_err(refused) }
+                .boxed()
         };
         Ok(merge::events(&request, self.ask(here, there).await?))
     }
@@ -167,11 +174,14 @@ impl LogArchive for Quorum {
                 after: after.clone(),
                 limit,
             };
-            let here = async |disk: &Disk| disk.streams(request.clone()).await.map_err(unavailable);
-            let there = |member: &Member| {
-                let (mut peer, request) = (self.consensus.peer_at(&member.address), request.clone());
-                let answer = async move { peer.list_log_streams(request).await };
-                answer.map(|answer| answer.map(tonic::Response::into_inner).map_err(refused)).boxed()
+            let here = |disk: Disk| {
+                let request = request.clone();
+                async move { disk.streams(request).await.map_err(unavailable) }.boxed()
+            };
+            let there = |mut peer: PeerClient| {
+                let request = request.clone();
+                async move { peer.list_log_streams(request).await.map(Response::into_inner).map_err(refused) }
+                    .boxed()
             };
             let answers = self.ask(here, there).await?;
             // What comes after the end of the shortest list is asked for again.

@@ -10,7 +10,9 @@ use berth_proto::peer::v1 as pb;
 
 use super::disk::Inner;
 use super::key;
-use crate::limits::{ARCHIVE_LOOKED_AT_BYTES, ARCHIVE_STREAMS_PER_LIST};
+use tokio::time::Instant;
+
+use crate::limits::{ARCHIVE_LOOKED_AT_BYTES, ARCHIVE_LOOKED_FOR, ARCHIVE_STREAMS_PER_LIST};
 
 /// What is read from: the events of one stream in one slice.
 struct Source {
@@ -70,12 +72,13 @@ pub(super) fn events(
         }
     }
     let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
-    let (mut bytes, mut looked_at, mut last) = (0, 0, None);
+    let (mut bytes, mut looked_at, mut last, began) = (0, 0, None, Instant::now());
     while let Some(head) = merge.next()? {
         let Some((ingested_at_ms, message)) = split(&head.value) else { continue };
         let is_full =
             answer.events.len() >= limit || bytes > 0 && bytes + message.len() > LOG_BYTES_PER_ANSWER;
-        if is_full || looked_at > ARCHIVE_LOOKED_AT_BYTES {
+        let is_long = looked_at > ARCHIVE_LOOKED_AT_BYTES || began.elapsed() > ARCHIVE_LOOKED_FOR;
+        if is_full || is_long && answer.reached.is_some() {
             answer.is_partial = true;
             break;
         }

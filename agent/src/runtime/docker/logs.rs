@@ -1,14 +1,21 @@
 //! A container's log as Docker kept it.
 
+use std::time::Duration;
+
 use bollard::Docker as Client;
 use bollard::container::LogOutput;
 use bollard::query_parameters::LogsOptions;
 use bytes::Bytes;
 use futures::StreamExt as _;
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream};
+use tokio_util::sync::CancellationToken;
 
 use super::error::explain;
+use super::logfile::LogFile;
 use crate::runtime::{Error, LogOptions, LogRecord};
+
+/// How often a log is looked at whose end was read.
+const LOOK: Duration = Duration::from_millis(200);
 
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
@@ -39,10 +46,45 @@ pub(super) fn stream(
     }))
 }
 
+/// The log of one container from Docker's files, as they are written, until all was read after its end.
+pub(super) fn follow(
+    file: LogFile,
+    ended: CancellationToken,
+) -> BoxStream<'static, Result<LogRecord, Error>> {
+    let parts = stream::unfold(Some(file), move |file| {
+        let ended = ended.clone();
+        async move {
+            let mut file = file?;
+            loop {
+                // Asked before the look, so that what was written last is not missed.
+                let has_ended = ended.is_cancelled();
+                let look = move || (file.read(), file);
+                let (read, back) = match tokio::task::spawn_blocking(look).await {
+                    Ok(looked) => looked,
+                    Err(ended) => return Some((Err(Error::Unavailable(ended.to_string())), None)),
+                };
+                file = back;
+                match read {
+                    Ok(records) if !records.is_empty() => return Some((Ok(records), Some(file))),
+                    Ok(_) if has_ended => return None,
+                    // Cut short by the end of the container.
+                    Ok(_) => drop(tokio::time::timeout(LOOK, ended.cancelled()).await),
+                    Err(error) => return Some((Err(Error::Unavailable(error.to_string())), None)),
+                }
+            }
+        }
+    });
+    let records = parts.flat_map(|part| match part {
+        Ok(records) => stream::iter(records.into_iter().map(Ok).collect::<Vec<_>>()),
+        Err(error) => stream::iter(vec![Err(error)]),
+    });
+    Box::pin(records)
+}
+
 fn record(line: LogOutput) -> LogRecord {
     let is_stderr = matches!(line, LogOutput::StdErr { .. });
     let (at_ns, bytes) = split_time(line.into_bytes());
-    LogRecord { is_stderr, at_ns, bytes }
+    LogRecord { is_stderr, at_ns, bytes, is_after_gap: false }
 }
 
 /// Docker writes the time before each line, and a space between them.
@@ -55,7 +97,7 @@ fn split_time(line: Bytes) -> (i64, Bytes) {
     }
 }
 
-fn unix_ns(text: &str) -> Option<i64> {
+pub(super) fn unix_ns(text: &str) -> Option<i64> {
     let time: prost_types::Timestamp = text.parse().ok()?;
     time.seconds.checked_mul(NANOS_PER_SECOND)?.checked_add(time.nanos.into())
 }

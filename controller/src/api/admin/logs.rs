@@ -51,7 +51,7 @@ pub(super) async fn read(
     let asked = if places.is_empty() { vec![request.container.clone()] } else { others };
     let (id, instance) = (task.id, task.instance);
     drop(view);
-    let part = archived::Part { follow: request.follow, tail: request.tail, since };
+    let part = archived::Part { follow: request.follow, tail: request.tail, since, now: shared.now() };
     let mut streams: Vec<Stream<LogChunk>> = Vec::new();
     for place in places {
         let (archive, consensus) = (Arc::clone(&shared.parts.archive), Arc::clone(&shared.parts.consensus));

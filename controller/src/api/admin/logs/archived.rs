@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_model::id::{Region, TaskId};
+use berth_model::limits::LOG_EVENTS_PER_ANSWER;
 use berth_model::log::Position;
 use berth_model::state::{State, View};
 use berth_model::task::Task;
@@ -19,6 +20,7 @@ use tonic::Status;
 use crate::api::Consensus;
 use crate::api::depends::LogArchive;
 use crate::api::error::Error;
+use crate::limits::ARCHIVE_TAIL;
 use crate::region::{Chosen, Regions};
 
 /// How often a log that is followed is looked at.
@@ -38,11 +40,13 @@ pub(super) struct Place {
 }
 
 /// Which part of it is wanted.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(super) struct Part {
     pub(super) follow: bool,
     pub(super) tail: Option<u32>,
     pub(super) since: Option<Timestamp>,
+    /// When it was asked for: one that is not followed ends there, however fast it grows.
+    pub(super) now: Timestamp,
 }
 
 /// Reads on and on.
@@ -54,6 +58,8 @@ struct Reader {
     place: Place,
     part: Part,
     from: Position,
+    /// Nothing before is looked at again.
+    floor: Position,
     /// What was shown of what will be looked at again.
     shown: BTreeSet<Position>,
     chunks: VecDeque<LogChunk>,
@@ -95,6 +101,7 @@ pub(super) fn read(
     place: Place,
     part: Part,
 ) -> BoxStream<'static, Result<LogChunk, Status>> {
+    let from = part.since.map_or_else(Position::default, |since| Position::at(since.unix_ms()));
     let reader = Reader {
         archive,
         consensus,
@@ -102,7 +109,8 @@ pub(super) fn read(
         task,
         place,
         part,
-        from: part.since.map_or_else(Position::default, |since| Position::at(since.unix_ms())),
+        from,
+        floor: from,
         shown: BTreeSet::new(),
         chunks: VecDeque::new(),
         looks_in_vain: 0,
@@ -110,6 +118,14 @@ pub(super) fn read(
     };
     stream::unfold(reader, |mut reader| async move { reader.next().await.map(|chunk| (chunk, reader)) })
         .boxed()
+}
+
+// === impl Part ===
+
+impl Part {
+    fn until(&self) -> Option<Position> {
+        (!self.follow).then(|| Position::at(self.now.unix_ms().saturating_add(OVERLAP_MS)))
+    }
 }
 
 // === impl Reader ===
@@ -144,31 +160,58 @@ impl Reader {
 
     /// Takes the next events; whether more are there already.
     async fn look(&mut self) -> Result<bool, Status> {
-        let tail = self.part.tail.take();
-        let request = peer::ReadLogEventsRequest {
-            group_id: self.place.group_id,
-            streams: vec![self.place.stream.clone()],
-            from: Some(self.from.to_message()),
-            descending: tail.is_some(),
-            limit: tail.unwrap_or(AT_A_TIME).max(1),
-            ..Default::default()
-        };
-        let mut found = self.archive.read(request).await.map_err(Error::from)?;
-        if tail.is_some() {
-            found.events.reverse();
-            if tail == Some(0) {
-                self.note_shown(&found);
-                found.events.clear();
+        if let Some(tail) = self.part.tail.take() {
+            let found = self.last(tail.clamp(1, ARCHIVE_TAIL)).await?;
+            let first = found.events.first().and_then(|found| found.event.as_ref()?.key.as_ref());
+            // What is before that was not asked for.
+            self.floor = first.map_or(self.floor, Position::from_message);
+            self.note(found);
+            if tail == 0 {
+                self.chunks.clear();
             }
+            self.is_over = !self.part.follow;
+            return Ok(false);
         }
-        let is_partial = tail.is_none() && found.is_partial;
+        let found = self.read(None, AT_A_TIME).await?;
+        let is_partial = found.is_partial;
         self.note(found);
         Ok(is_partial)
     }
 
-    fn note_shown(&mut self, found: &peer::ReadLogEventsResponse) {
-        let keys = found.events.iter().filter_map(|found| found.event.as_ref()?.key.as_ref());
-        self.shown.extend(keys.map(Position::from_message));
+    /// The last events, in the order of their times.
+    async fn last(&self, count: u32) -> Result<peer::ReadLogEventsResponse, Status> {
+        let mut last = peer::ReadLogEventsResponse::default();
+        let (mut until, mut left) = (Position::at(i64::MAX), usize::try_from(count).unwrap_or(usize::MAX));
+        while left > 0 {
+            let limit = u32::try_from(left.min(LOG_EVENTS_PER_ANSWER)).unwrap_or(u32::MAX);
+            let found = self.read(Some(until), limit).await?;
+            left = left.saturating_sub(found.events.len());
+            last.events.extend(found.events);
+            match found.reached.filter(|_| found.is_partial) {
+                Some(reached) => until = Position::from_message(&reached),
+                None => break,
+            }
+        }
+        last.events.reverse();
+        Ok(last)
+    }
+
+    /// Events from where the reader is; the last before a position, if one is given.
+    async fn read(
+        &self,
+        before: Option<Position>,
+        limit: u32,
+    ) -> Result<peer::ReadLogEventsResponse, Status> {
+        let request = peer::ReadLogEventsRequest {
+            group_id: self.place.group_id,
+            streams: vec![self.place.stream.clone()],
+            from: Some(self.from.to_message()),
+            until: before.or(self.part.until()).map(Position::to_message),
+            descending: before.is_some(),
+            limit,
+            ..Default::default()
+        };
+        Ok(self.archive.read(request).await.map_err(Error::from)?)
     }
 
     fn note(&mut self, found: peer::ReadLogEventsResponse) {
@@ -181,7 +224,7 @@ impl Reader {
         if let Some(last) = self.shown.last().copied() {
             // While there is more the reader only goes forward; at the end it looks at the last second again.
             let again = Position::at(last.timestamp_ms - OVERLAP_MS);
-            self.from = if found.is_partial { last.next() } else { self.from.max(again) };
+            self.from = if found.is_partial { last.next() } else { self.floor.max(again) };
             self.shown = self.shown.split_off(&again);
         }
     }
