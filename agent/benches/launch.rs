@@ -129,6 +129,7 @@ async fn main() {
         endpoint: None,
         network: None,
         controllers: Arc::default(),
+        logs: None,
         outbox: outbox.clone(),
         clock,
         entropy,

@@ -24,6 +24,7 @@ use crate::engine::{self, Engine};
 use crate::file_system::FileSystems;
 use crate::inventory::{Declared, Inventory};
 use crate::ledger::{self, Ledger, Store};
+use crate::logs::{self, Logs};
 use crate::metrics::Metrics;
 use crate::network::Network;
 use crate::presence::Presence;
@@ -67,6 +68,8 @@ pub struct Options {
     pub address: Option<Ipv4Addr>,
     /// Where the endpoint that tasks ask keeps its key; none: there is none.
     pub endpoint_dir: Option<PathBuf>,
+    /// Whether what containers write is sent to the controllers, when their definitions say so. Simulated ones write nothing.
+    pub sends_logs: bool,
 }
 
 /// Makes the runtime of the instance with this id.
@@ -120,6 +123,8 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
         None => None,
     };
     host.capabilities.extend(secrets::CAPABILITIES.map(str::to_owned));
+    host.capabilities.extend(logs::CAPABILITIES.map(str::to_owned));
+    host.log_drivers.push(logs::DRIVER.to_owned());
     if opened.is_some() {
         host.capabilities.extend(endpoint::CAPABILITIES.map(str::to_owned));
     }
@@ -140,6 +145,16 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
         clock.clone(),
         remembered.images,
     );
+    let log_parts = logs::Parts {
+        runtime: runtime.clone(),
+        ledger: ledger.clone(),
+        remembered: remembered.logs,
+        controllers: controllers.clone(),
+        entropy: entropy.clone(),
+        metrics: metrics.clone(),
+        shutdown: shutdown.child(),
+    };
+    let logs = options.sends_logs.then(|| Logs::new(log_parts));
     let outbox = Arc::new(Outbox::default());
     let engine_parts = engine::Parts {
         runtime: runtime.clone(),
@@ -149,6 +164,7 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
         endpoint: opened.as_ref().map(|opened| opened.endpoint.clone()),
         network: network.clone(),
         controllers: controllers.clone(),
+        logs: logs.clone(),
         outbox: outbox.clone(),
         clock: clock.clone(),
         entropy: entropy.clone(),
@@ -158,6 +174,9 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
     engine.start(shutdown);
     if let Some(network) = &network {
         network.start(shutdown);
+    }
+    if let Some(logs) = &logs {
+        logs.resume().await;
     }
     if let Some(opened) = opened {
         let parts = endpoint::Parts {
@@ -182,6 +201,7 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
         runtime.clone(),
         images.clone(),
         handle.clone(),
+        logs,
         clock.clone(),
         metrics.clone(),
     );
@@ -257,6 +277,7 @@ impl Default for Options {
             task_network: false,
             address: None,
             endpoint_dir: None,
+            sends_logs: true,
         }
     }
 }

@@ -11,6 +11,7 @@ use berth_process::clock::Clock;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Handle;
+use crate::logs::Logs;
 use crate::metrics::Metrics;
 use crate::runtime::{Error, Listed, Runtime, Status, label};
 use crate::task::hooks::image::Images;
@@ -45,6 +46,7 @@ pub struct Cleanup {
     runtime: Arc<dyn Runtime>,
     images: Arc<Images>,
     engine: Handle,
+    logs: Option<Arc<Logs>>,
     clock: Clock,
     metrics: Arc<Metrics>,
     /// When each dead container ended, or was first seen if it never ran.
@@ -77,11 +79,12 @@ impl Cleanup {
         runtime: Arc<dyn Runtime>,
         images: Arc<Images>,
         engine: Handle,
+        logs: Option<Arc<Logs>>,
         clock: Clock,
         metrics: Arc<Metrics>,
     ) -> Self {
         let images_at_ms = clock.unix_ms();
-        Self { options, runtime, images, engine, clock, metrics, ended: BTreeMap::new(), images_at_ms }
+        Self { options, runtime, images, engine, logs, clock, metrics, ended: BTreeMap::new(), images_at_ms }
     }
 
     /// Looks again and again, until the shutdown.
@@ -144,7 +147,8 @@ impl Cleanup {
         let mut removed = 0;
         for container in &listed {
             let is_dead = container.status != Status::Running && !active.contains(&task_of(container));
-            if !is_dead || !self.is_due(&container.runtime_id, wait).await? {
+            let is_unsent = self.logs.as_ref().is_some_and(|logs| logs.is_unsent(&container.runtime_id));
+            if !is_dead || is_unsent || !self.is_due(&container.runtime_id, wait).await? {
                 kept.insert(task_of(container));
                 continue;
             }

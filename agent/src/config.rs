@@ -156,6 +156,7 @@ impl Config {
             // The namespaces of a Docker elsewhere are not to be entered from here.
             task_network: self.task_network && self.is_docker_here(),
             address: self.address,
+            sends_logs: self.runtime == RuntimeKind::Docker,
             // A simulated container asks nothing, and one of a Docker elsewhere cannot reach this host.
             endpoint_dir: (self.task_endpoint && self.is_docker_here()).then(|| self.data_dir.clone()),
             // A simulated container uses nothing.

@@ -9,6 +9,7 @@ use berth_proto::agent::v1::task_endpoints_client::TaskEndpointsClient;
 use tokio::sync::watch;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
+use tonic::{Code, Response, Status};
 
 /// How long a controller may take to answer.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -66,6 +67,37 @@ impl Drop for Connected<'_> {
     fn drop(&mut self) {
         self.0.current.send_replace(None);
     }
+}
+
+/// Between two attempts while controllers cannot answer.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Asks whichever controller can be asked until one answers, for so long; none when none did.
+pub(crate) async fn patiently<T, F>(
+    controllers: &Controllers,
+    patience: Duration,
+    ask: impl Fn(Client) -> F,
+) -> Option<Result<T, Status>>
+where
+    F: Future<Output = Result<Response<T>, Status>>,
+{
+    let asking = async {
+        loop {
+            match ask(controllers.connected().await).await {
+                Err(status) if is_passing(status.code()) => tokio::time::sleep(PAUSE).await,
+                answer => return answer.map(Response::into_inner),
+            }
+        }
+    };
+    tokio::time::timeout(patience, asking).await.ok()
+}
+
+/// Whether another controller, or the same one later, may answer.
+fn is_passing(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown | Code::Aborted
+    )
 }
 
 /// A request that is given up when nobody answers.

@@ -31,6 +31,7 @@ use crate::endpoint::Endpoint;
 use crate::file_system::FileSystems;
 use crate::ledger::{self, Ledger};
 use crate::limits;
+use crate::logs::Logs;
 use crate::manifest::{self, DesiredTask, Set};
 use crate::metrics::Metrics;
 use crate::network::Network;
@@ -85,6 +86,8 @@ pub struct Parts {
     pub network: Option<Arc<Network>>,
     /// Who is asked on behalf of tasks.
     pub controllers: Arc<Controllers>,
+    /// Who sends what containers write, where that is possible.
+    pub logs: Option<Arc<Logs>>,
     /// Where reports go.
     pub outbox: Arc<Outbox>,
     /// The present.
@@ -314,6 +317,7 @@ impl Loop {
     }
 
     fn exited(&mut self, runtime_id: &str, exit: &Exit) {
+        self.operator.note_end(runtime_id);
         let Some((id, at)) = self.by_runtime_id.get(runtime_id).cloned() else { return };
         tracing::debug!(task = id, runtime_id, exit_code = exit.code, "container ended");
         self.advance_with(&id, |task, _| task.exited(at, exit));

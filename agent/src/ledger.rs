@@ -66,6 +66,17 @@ pub struct PulledImage {
     pub used_at_ms: i64,
 }
 
+/// How far the log of a container was sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct LogProgress {
+    /// The container.
+    pub runtime_id: String,
+    /// The moment of the last event that arrived, in nanoseconds since 1970.
+    pub position_ns: i64,
+    /// The container ended, and there is no more of it.
+    pub is_done: bool,
+}
+
 /// What a store holds when it is opened.
 #[derive(Debug, Default)]
 pub struct Stored {
@@ -81,6 +92,8 @@ pub struct Stored {
     pub images: Vec<PulledImage>,
     /// Where the controllers were when one last told.
     pub controllers: Vec<String>,
+    /// How far logs were sent.
+    pub logs: Vec<LogProgress>,
 }
 
 /// Where a ledger keeps its records. A method returns when the change survives a power loss.
@@ -107,6 +120,8 @@ pub trait Store: Send + Sync + 'static {
     async fn remove_image(&self, reference: &str) -> Result<(), Error>;
     /// Keeps where the controllers are.
     async fn put_controllers(&self, addresses: Vec<String>) -> Result<(), Error>;
+    /// Keeps how far logs were sent, and forgets those of containers that are gone.
+    async fn put_logs(&self, changed: Vec<LogProgress>, gone: Vec<String>) -> Result<(), Error>;
 }
 
 /// The ledger of one instance.
@@ -126,6 +141,8 @@ pub struct Remembered {
     pub images: Vec<PulledImage>,
     /// Where the controllers were when one last told.
     pub controllers: Vec<String>,
+    /// How far logs were sent.
+    pub logs: Vec<LogProgress>,
 }
 
 /// What the ledger says to a manifest.
@@ -158,8 +175,8 @@ impl Ledger {
         let manifest = wire::Manifest { generation: stored.generation, tasks: stored.tasks };
         let set = Set::from_message(manifest, &interner);
         let ledger = Self { instance_id, interner, store, manifest: Mutex::new(Arc::new(set)) };
-        let Stored { reports, images, controllers, .. } = stored;
-        Ok((ledger, Remembered { reports, images, controllers }))
+        let Stored { reports, images, controllers, logs, .. } = stored;
+        Ok((ledger, Remembered { reports, images, controllers, logs }))
     }
 
     /// The id that this instance has for ever.
@@ -211,6 +228,11 @@ impl Ledger {
     /// Keeps where the controllers are.
     pub async fn record_controllers(&self, addresses: Vec<String>) -> Result<(), Error> {
         self.store.put_controllers(addresses).await
+    }
+
+    /// Keeps how far logs were sent, and forgets those of containers that are gone.
+    pub async fn record_logs(&self, changed: Vec<LogProgress>, gone: Vec<String>) -> Result<(), Error> {
+        self.store.put_logs(changed, gone).await
     }
 
     async fn follow(&self, generation: u64, judgement: Judgement) -> Result<Verdict, Error> {

@@ -37,6 +37,7 @@ pub mod file_system;
 pub mod inventory;
 pub mod ledger;
 pub mod limits;
+pub mod logs;
 pub mod manifest;
 pub mod metrics;
 pub mod network;

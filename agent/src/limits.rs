@@ -66,6 +66,22 @@ pub const USAGE_KEPT: Duration = Duration::from_secs(60 * 60);
 pub const USAGE_CONTAINERS: usize = 512;
 /// Questions to the runtime about it at a time.
 pub const USAGE_CONCURRENCY: usize = 4;
+/// Bytes of one log event; a longer line is several. Source: Docker's awslogs driver, 256 KiB without what an event counts
+/// beyond its message.
+pub const LOG_EVENT_BYTES: usize = (256 << 10) - 26;
+/// What one container wrote and nobody has taken yet, unless its definition says otherwise; beyond it the oldest goes.
+/// Source: ECS, `max-buffer-size`.
+pub const LOG_BUFFER_BYTES: usize = 10 << 20;
+/// The same of all containers together; beyond it, who writes loses its own oldest.
+pub const LOG_BUFFERS_BYTES: usize = 64 << 20;
+/// Bytes that are sent together; more go with the next.
+pub const LOG_BATCH_BYTES: usize = 512 << 10;
+/// How long less than that waits for more.
+pub const LOG_BATCH_DELAY: Duration = Duration::from_secs(1);
+/// Batches on their way at a time; others wait.
+pub const LOG_SENDERS: usize = 8;
+/// How long a line waits for its end, or an event for its next line.
+pub const LOG_LINE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a container's start waits for a controller that can tell its secrets.
 pub const SECRETS_TIMEOUT: Duration = Duration::from_secs(2 * 60);

@@ -21,6 +21,8 @@ pub struct Metrics {
     manifest_generation: Gauge,
     containers_removed: Counter,
     images_removed: Counter,
+    log_events: Counter,
+    log_events_dropped: Counter,
 }
 
 // === impl Metrics ===
@@ -43,6 +45,8 @@ impl Metrics {
             manifest_generation: Gauge::default(),
             containers_removed: Counter::default(),
             images_removed: Counter::default(),
+            log_events: Counter::default(),
+            log_events_dropped: Counter::default(),
         };
         let launches = metrics.launches.clone();
         registry.register_with_unit(
@@ -69,6 +73,8 @@ impl Metrics {
             ("manifests_refused", "Manifests that were refused", &metrics.manifests_refused),
             ("containers_removed", "Dead containers that were removed", &metrics.containers_removed),
             ("images_removed", "Unused images that were removed", &metrics.images_removed),
+            ("log_events", "Log events that were sent", &metrics.log_events),
+            ("log_events_dropped", "Log events that no buffer had room for", &metrics.log_events_dropped),
         ];
         for (name, help, counter) in counters {
             registry.register(name, help, counter.clone());
@@ -77,6 +83,12 @@ impl Metrics {
         let generation = metrics.manifest_generation.clone();
         registry.register("manifest_generation", "Generation of the manifest that is followed", generation);
         metrics
+    }
+
+    /// Log events are on their way; so many were dropped before them.
+    pub fn log_events(&self, sent: usize, dropped: u64) {
+        self.log_events.inc_by(u64::try_from(sent).unwrap_or(u64::MAX));
+        self.log_events_dropped.inc_by(dropped);
     }
 
     /// A container was started.

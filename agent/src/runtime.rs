@@ -13,6 +13,7 @@ use berth_proto::ecs::v1 as ecs;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use progress::PullProgress;
+use tokio_util::sync::CancellationToken;
 
 pub mod docker;
 pub mod progress;
@@ -39,6 +40,8 @@ pub mod label {
     pub const PAUSE: &str = "berth.pause";
     /// The address in that namespace.
     pub const ADDRESS: &str = "berth.address";
+    /// Options of the log driver `awslogs`, as JSON, of a container that asked for it.
+    pub const LOG: &str = "berth.log";
 }
 
 /// Why an operation failed.
@@ -267,8 +270,8 @@ pub struct LogOptions {
     pub follow: bool,
     /// Lines from the end; all without.
     pub tail: Option<u32>,
-    /// Nothing older.
-    pub since_ms: Option<i64>,
+    /// Nothing older, in nanoseconds since 1970.
+    pub since_ns: Option<i64>,
 }
 
 /// A piece of a container's log.
@@ -276,10 +279,12 @@ pub struct LogOptions {
 pub struct LogRecord {
     /// It was written to standard error.
     pub is_stderr: bool,
-    /// When it was written.
-    pub at_ms: i64,
+    /// When it was written, in nanoseconds since 1970.
+    pub at_ns: i64,
     /// What was written.
     pub bytes: Bytes,
+    /// Something before it was written and is gone.
+    pub is_after_gap: bool,
 }
 
 /// How full the disk is that images and containers live on.
@@ -332,6 +337,16 @@ pub trait Runtime: reach::Reach + Send + Sync + 'static {
     fn events(&self) -> BoxStream<'static, Event>;
     /// The log of a container.
     fn logs(&self, runtime_id: &str, options: LogOptions) -> BoxStream<'static, Result<LogRecord, Error>>;
+    /// The log of a container for a reader who must keep up: as it is written, from this moment on, in nanoseconds since
+    /// 1970. It ends when all was read and `ended` is cancelled, or earlier: then it is to be followed again.
+    fn follow_log(
+        &self,
+        runtime_id: &str,
+        since_ns: Option<i64>,
+        _ended: CancellationToken,
+    ) -> BoxStream<'static, Result<LogRecord, Error>> {
+        self.logs(runtime_id, LogOptions { follow: true, tail: None, since_ns })
+    }
     /// What else is known of one container of this instance; none when there is none with this id.
     async fn describe(&self, runtime_id: &str) -> Result<Option<Details>, Error>;
     /// What a container uses now, as Docker tells it; none when it does not run.

@@ -38,6 +38,7 @@ use berth_proto::ecs::v1::task_definitions_server::TaskDefinitionsServer;
 use berth_proto::ecs::v1::task_protections_server::TaskProtectionsServer;
 use berth_proto::ecs::v1::task_sets_server::TaskSetsServer;
 use berth_proto::ecs::v1::tasks_server::TasksServer;
+use berth_proto::logs::v1::logs_server::LogsServer;
 use berth_proto::scheduler::v1::scheduler_server::SchedulerServer;
 use berth_proto::secretsmanager::v1::secrets_server::SecretsServer;
 use berth_proto::ssm::v1::parameters_server::ParametersServer;
@@ -63,6 +64,7 @@ pub(crate) mod execute_command;
 mod express_gateway_service;
 mod gateway;
 mod load;
+mod log;
 mod metrics;
 mod parameter;
 mod region;
@@ -85,8 +87,8 @@ pub(crate) mod usage;
 use auth::{Authenticator, NotASealingKey};
 use call::Handlers;
 pub use depends::{
-    ConduitSource, Consensus, LogSource, Membership, ProposeError, Reconcilers, RemoveError, Unavailable,
-    UsageSource,
+    ConduitSource, Consensus, LogArchive, LogSource, Membership, ProposeError, Reconcilers, RemoveError,
+    Unavailable, UsageSource,
 };
 use edge::Edge;
 use load::Load;
@@ -110,6 +112,8 @@ pub struct Parts {
     pub conduits: Arc<dyn ConduitSource>,
     /// What containers use.
     pub usage: Arc<dyn UsageSource>,
+    /// Where logs are kept.
+    pub archive: Arc<dyn LogArchive>,
     /// The wall clock.
     pub clock: Clock,
     /// Where ids come from.
@@ -230,6 +234,7 @@ impl Api {
             .add_service(ParametersServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(SessionsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(SecretsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(LogsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(TaskEndpointsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(AdminServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
     }

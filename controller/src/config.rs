@@ -10,7 +10,7 @@ use berth_process::config::{NonZeroDuration, load_file};
 use clap::Parser;
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{CALLS_PER_KEY, LOG_MIB_BEFORE_SNAPSHOT};
+use crate::limits::{CALLS_PER_KEY, LOG_ARCHIVE_MIB, LOG_MIB_BEFORE_SNAPSHOT};
 use crate::region::Regions;
 
 /// A Berth controller: replicates the cluster's state and serves the API.
@@ -87,7 +87,10 @@ pub struct Args {
     /// Mebibytes of the log between two snapshots, should they come first [default: 128].
     #[arg(long, value_name = "MIB")]
     snapshot_mib: Option<u64>,
-    /// What to log, as in RUST_LOG [default: info,openraft=warn].
+    /// Mebibytes that the logs of containers may take on this controller's disk [default: 10240].
+    #[arg(long, value_name = "MIB")]
+    log_archive_mib: Option<u64>,
+    /// What to log, as in RUST_LOG [default: info,openraft=warn,fjall=warn,lsm_tree=warn].
     #[arg(long, env = "BERTH_LOG", value_name = "FILTER")]
     log: Option<String>,
     /// Log as JSON, one object a line.
@@ -153,6 +156,8 @@ pub struct Config {
     pub snapshot_entries: u64,
     /// Mebibytes of the log between two snapshots, should they come first.
     pub snapshot_mib: u64,
+    /// Mebibytes that the logs of containers may take on this controller's disk.
+    pub log_archive_mib: u64,
     /// What to log.
     pub log: String,
     /// Log as JSON.
@@ -210,7 +215,8 @@ impl Default for Config {
             webhook_ca: None,
             snapshot_entries: 20_000,
             snapshot_mib: LOG_MIB_BEFORE_SNAPSHOT,
-            log: "info,openraft=warn".into(),
+            log_archive_mib: LOG_ARCHIVE_MIB,
+            log: "info,openraft=warn,fjall=warn,lsm_tree=warn".into(),
             log_json: false,
             otlp_endpoint: None,
         }
@@ -342,6 +348,7 @@ impl Args {
             webhook_ca: self.webhook_ca.or(file.webhook_ca),
             snapshot_entries: self.snapshot_entries.unwrap_or(file.snapshot_entries),
             snapshot_mib: self.snapshot_mib.unwrap_or(file.snapshot_mib),
+            log_archive_mib: self.log_archive_mib.unwrap_or(file.log_archive_mib),
             log: self.log.unwrap_or(file.log),
             log_json: self.log_json || file.log_json,
             otlp_endpoint: self.otlp_endpoint.or(file.otlp_endpoint),

@@ -147,3 +147,32 @@ pub const OPENING_CHANNELS: usize = 128;
 
 /// How long the token of a session is good for: the client connects at once.
 pub const SESSION_TOKEN_LIFE: Duration = Duration::from_secs(60);
+
+/// What the archive of logs takes on the disk of one controller, in mebibytes, unless configured otherwise; beyond it the
+/// oldest events go.
+pub const LOG_ARCHIVE_MIB: u64 = 10 << 10;
+
+/// What the archive of logs may keep of its files in memory.
+pub const ARCHIVE_CACHE_BYTES: u64 = 8 << 20;
+
+/// Writes that wait for the archive of one controller; beyond it, whoever writes waits. Each may have a mebibyte.
+pub const ARCHIVE_WRITES: usize = 32;
+
+/// Reads of one controller's archive at a time; more wait.
+pub const ARCHIVE_READS: usize = 8;
+
+/// What one read looks at before it answers with what it has, so that a filter that finds nothing does not take for ever.
+pub const ARCHIVE_LOOKED_AT_BYTES: usize = 32 << 20;
+
+/// How long it looks, should that be over earlier.
+pub const ARCHIVE_LOOKED_FOR: Duration = Duration::from_secs(1);
+
+/// Lines of the log of one container that are read from its end; more are not shown.
+pub const ARCHIVE_TAIL: u32 = 100_000;
+
+/// Log streams in one message between controllers; more come with the next.
+pub const ARCHIVE_STREAMS_PER_LIST: usize = 5_000;
+
+/// Copies of log events on their way to one other controller; beyond it, no copy is made there, and the write fails if that is
+/// one too many.
+pub const ARCHIVE_COPIES: usize = 64;

@@ -75,6 +75,7 @@ pub use leadership::{Leader, Leadership};
 pub use memory::MemoryDisk;
 pub use snapshot_store::{FormatError, SnapshotError};
 
+pub(crate) use peers::PeerClient;
 pub(crate) use submit::{Answer, Refusal};
 
 use proposal::{Proposal, Replies};

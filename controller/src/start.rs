@@ -29,6 +29,7 @@ use tonic::service::Routes;
 use crate::api::auth::{NotASealingKey, SealingKey};
 use crate::api::usage::Usage;
 use crate::api::{self, Api};
+use crate::archive::{self, Disk, Quorum};
 use crate::aws::{Endpoint, Transport};
 use crate::config::Config;
 use crate::proposer::{ProposeError, Proposer};
@@ -94,6 +95,9 @@ pub enum Error {
     /// Consensus cannot start.
     #[error(transparent)]
     Consensus(#[from] StartError),
+    /// The archive of logs cannot be used.
+    #[error(transparent)]
+    Archive(#[from] archive::OpenError),
     /// The API cannot be served.
     #[error(transparent)]
     Api(#[from] api::Error),
@@ -135,6 +139,7 @@ pub async fn run<L: Listen>(
     let Environment { listen, connector, certificate, storage, clock, entropy, shutdown } = environment;
     let address = local_address(&listen, "--listen")?;
     let advertise = if config.advertise.is_empty() { address.clone() } else { config.advertise.clone() };
+    let archive = open_archive(&storage, config, &entropy, &shutdown)?;
     let setup = Setup {
         storage,
         address: advertise,
@@ -153,6 +158,7 @@ pub async fn run<L: Listen>(
         identity,
         &consensus,
         (clock.clone(), entropy.clone()),
+        archive,
         &shutdown,
         &mut registry,
     )?;
@@ -191,6 +197,20 @@ pub async fn run<L: Listen>(
     entered
 }
 
+/// The part of the archive of logs on this controller's disk, and its writer begun. A simulated controller has none.
+fn open_archive(
+    storage: &Storage,
+    config: &Config,
+    entropy: &Entropy,
+    shutdown: &Shutdown,
+) -> Result<Option<Disk>, Error> {
+    let Storage::Directory(data_dir) = storage else { return Ok(None) };
+    let (disk, writer) = Disk::open(data_dir, config.log_archive_mib << 20)?;
+    let writing = writer.run(shutdown.token().clone(), entropy.clone());
+    shutdown.spawn("log archive", OnError::Shutdown, writing);
+    Ok(Some(disk))
+}
+
 async fn end_within(time: Duration, scope: &Shutdown) {
     if let Err(error) = scope.drain(time).await {
         tracing::warn!(%error, "not everything ended in time");
@@ -214,6 +234,7 @@ struct Assembled {
     web: Web,
     current: leader::Current,
     usage: Usage,
+    disk: Option<Disk>,
 }
 
 // === impl Assembled ===
@@ -224,6 +245,7 @@ impl Assembled {
         identity: &ClusterIdentity,
         consensus: &Consensus,
         (clock, entropy): (Clock, Entropy),
+        disk: Option<Disk>,
         shutdown: &Shutdown,
         registry: &mut Registry,
     ) -> Result<Self, Error> {
@@ -235,6 +257,7 @@ impl Assembled {
         let current: leader::Current = Arc::new(watch::channel(None).0);
         let reconciling =
             Arc::new(Reconciling { current: Arc::clone(&current), consensus: consensus.clone() });
+        let archive = Quorum::new(consensus.clone(), disk.clone(), shutdown.child());
         let store = Store { consensus: consensus.clone(), proposer: proposer.clone() };
         let parts = api::Parts {
             consensus: Arc::new(store),
@@ -243,6 +266,7 @@ impl Assembled {
             logs: Arc::new(LogStreams { sessions: sessions.clone(), consensus: consensus.clone() }),
             conduits: Arc::new(Ways { sessions: sessions.clone(), consensus: consensus.clone() }),
             usage: Arc::new(Usages { sessions: sessions.clone(), consensus: consensus.clone() }),
+            archive: Arc::new(archive.clone()),
             clock: clock.clone(),
             entropy: entropy.clone(),
             policy: config.policy(),
@@ -250,7 +274,7 @@ impl Assembled {
             regions: Regions::new(&identity.region, &config.regions),
         };
         let api = Api::new(parts, identity, registry)?;
-        let door = PeerDoor { sessions: sessions.clone(), leases: leases.clone(), reconciling };
+        let door = PeerDoor { sessions: sessions.clone(), leases: leases.clone(), reconciling, archive };
         let others = Routes::new(PeerService::server(consensus.clone(), Arc::new(door)))
             .add_service(AgentsServer::new(sessions.clone()));
         let routes = api.routes(others)?;
@@ -280,7 +304,7 @@ impl Assembled {
             }),
         };
         let web = web(config.webhook_ca.as_deref())?;
-        Ok(Self { routes, aws, sessions, leases, context, web, current, usage: api.usage() })
+        Ok(Self { routes, aws, sessions, leases, context, web, current, usage: api.usage(), disk })
     }
 
     /// Starts what only makes sense for a controller that takes part.
@@ -295,6 +319,10 @@ impl Assembled {
         until("manifests", Box::pin(self.sessions.clone().follow(consensus.feed().clone())));
         until("task network", Box::pin(self.sessions.clone().follow_network(consensus.feed().clone())));
         until("liveness", Box::pin(session::liveness::report(self.sessions, self.leases.clone())));
+        if let Some(disk) = self.disk {
+            let sweep = archive::sweep(disk, consensus.clone(), self.context.clock.clone());
+            until("log sweep", Box::pin(sweep));
+        }
         until("key use", Box::pin(note_key_use(self.usage, self.context.proposer.clone())));
         let leases = self.leases;
         let begin = move || leases.reset();

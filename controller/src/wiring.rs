@@ -17,6 +17,7 @@ use tonic::{Code, Status, async_trait};
 
 use crate::api::depends::RemoveError;
 use crate::api::{self, Unavailable};
+use crate::archive::{Disk, Quorum};
 use crate::conduit::{self, Outputs};
 use crate::leader::Current;
 use crate::limits::CONDUIT_CHUNKS_IN_FLIGHT;
@@ -63,6 +64,8 @@ pub(crate) struct PeerDoor {
     pub(crate) leases: Leases,
     /// What the reconcilers do.
     pub(crate) reconciling: Arc<Reconciling>,
+    /// The logs.
+    pub(crate) archive: Quorum,
 }
 
 /// Log streams through the sessions of all controllers.
@@ -241,6 +244,30 @@ impl PeerSessions for PeerDoor {
 
     async fn list_reconcilers(&self) -> Result<Vec<admin::Reconciler>, Status> {
         self.reconciling.here().ok_or_else(|| Status::unavailable("this controller does not lead"))
+    }
+
+    async fn store_logs(&self, request: peer::StoreLogsRequest) -> Result<(), Status> {
+        self.disk()?.store(request).await.map_err(|error| Status::unavailable(error.to_string()))
+    }
+
+    async fn read_log_events(
+        &self,
+        request: peer::ReadLogEventsRequest,
+    ) -> Result<peer::ReadLogEventsResponse, Status> {
+        self.disk()?.read(request).await.map_err(|error| Status::unavailable(error.to_string()))
+    }
+
+    async fn list_log_streams(
+        &self,
+        request: peer::ListLogStreamsRequest,
+    ) -> Result<peer::ListLogStreamsResponse, Status> {
+        self.disk()?.streams(request).await.map_err(|error| Status::unavailable(error.to_string()))
+    }
+}
+
+impl PeerDoor {
+    fn disk(&self) -> Result<&Disk, Status> {
+        self.archive.disk().map_err(|error| Status::unavailable(error.0))
     }
 }
 

@@ -19,6 +19,7 @@ mod cluster;
 mod container_instance;
 mod forget;
 mod key;
+mod log;
 mod queue;
 mod region;
 mod report;
@@ -130,6 +131,8 @@ impl Context<'_> {
             Command::NoteTask(note) => task::note(self, note),
             Command::PutSecurityGroup(group) => security_group::put(self, group),
             Command::DeleteSecurityGroup(id) => security_group::delete(self, id),
+            Command::PutLogGroup(group) => log::put(self, group),
+            Command::DeleteLogGroup { name, id } => log::delete(self, name, *id),
         }
     }
 

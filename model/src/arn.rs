@@ -87,6 +87,12 @@ impl Scope {
         format!("arn:{partition}:ssm:{region}:{account}:parameter/{}", name.trim_start_matches('/'))
     }
 
+    /// ARN of a log group.
+    pub fn log_group(&self, name: &str) -> String {
+        let (partition, region, account) = (&self.partition, &self.region, &self.account);
+        format!("arn:{partition}:logs:{region}:{account}:log-group:{name}")
+    }
+
     /// ARN of a revision of a task definition.
     pub fn task_definition(&self, key: &TaskDefinitionKey) -> String {
         self.arn(format_args!("task-definition/{key}"))
@@ -130,7 +136,7 @@ pub fn region_of(text: &str) -> Option<&str> {
 pub struct NotThisKind;
 
 /// FNV-1a over 128 bits: spreads container names over ids without a cryptographic need.
-pub(crate) fn fnv128(bytes: &[u8]) -> u128 {
+pub fn fnv128(bytes: &[u8]) -> u128 {
     const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
     bytes.iter().fold(BASIS, |hash, byte| (hash ^ u128::from(*byte)).wrapping_mul(PRIME))

@@ -16,6 +16,7 @@ use crate::id::{
     ClusterName, DeploymentId, Generation, InstanceId, Region, ServiceKey, TaskDefinitionKey, TaskId,
 };
 use crate::key::AccessKey;
+use crate::log::LogGroup;
 use crate::network::security_group::SecurityGroup;
 use crate::placement::PlacementRules;
 use crate::resource::Shortage;
@@ -157,6 +158,15 @@ pub enum Command {
     PutSecurityGroup(Box<SecurityGroup>),
     /// Takes a security group out.
     DeleteSecurityGroup(String),
+    /// Makes a log group, or replaces it by its next generation.
+    PutLogGroup(Box<LogGroup>),
+    /// Takes out the log group of this name, if it is still the one with this id.
+    DeleteLogGroup {
+        /// Its name.
+        name: String,
+        /// Its id.
+        id: u64,
+    },
 }
 
 /// A line about a task.

@@ -61,6 +61,8 @@ pub enum Exception {
     Validation,
     /// A secret of that name is there.
     ResourceExists,
+    /// A log group or stream of that name is there.
+    ResourceAlreadyExists,
     /// The secret is not in a state for this.
     InvalidRequest,
     /// The caller may not.
@@ -118,6 +120,7 @@ impl Exception {
             Self::ParameterLimitExceeded => "ParameterLimitExceeded",
             Self::Validation => "ValidationException",
             Self::ResourceExists => "ResourceExistsException",
+            Self::ResourceAlreadyExists => "ResourceAlreadyExistsException",
             Self::InvalidRequest => "InvalidRequestException",
             Self::AccessDenied => "AccessDeniedException",
             Self::Throttling => "ThrottlingException",

@@ -29,6 +29,7 @@ pub mod fit;
 pub mod id;
 pub mod key;
 pub mod limits;
+pub mod log;
 pub mod network;
 pub mod parameter;
 pub mod placement;

@@ -105,6 +105,30 @@ pub const SECURITY_GROUPS: usize = 2_500;
 /// Rules of a security group in either direction; more are refused. Source: VPC quotas.
 pub const RULES_PER_GROUP: usize = 60;
 
+/// Log groups; one more is refused. All of them are in every controller's memory, and what is in them is not.
+pub const LOG_GROUPS: usize = 10_000;
+
+/// Events of one PutLogEvents; more are refused. Source: CloudWatch Logs API.
+pub const LOG_EVENTS_PER_PUT: usize = 10_000;
+
+/// Bytes of one PutLogEvents, [`LOG_EVENT_OVERHEAD`] of each event included; more are refused. Source: CloudWatch Logs API.
+pub const LOG_BYTES_PER_PUT: usize = 1 << 20;
+
+/// What an event counts beyond its message. Source: CloudWatch Logs API.
+pub const LOG_EVENT_OVERHEAD: usize = 26;
+
+/// Events of one answer of GetLogEvents or FilterLogEvents; more come with the next. Source: CloudWatch Logs API.
+pub const LOG_EVENTS_PER_ANSWER: usize = 10_000;
+
+/// Bytes of the events of one answer; more come with the next. Source: CloudWatch Logs API.
+pub const LOG_BYTES_PER_ANSWER: usize = 1 << 20;
+
+/// Characters of a filter pattern; a longer one is refused. Source: CloudWatch Logs API.
+pub const FILTER_PATTERN_LENGTH: usize = 1_024;
+
+/// Parentheses of a filter pattern within each other; deeper ones are refused.
+pub const FILTER_PATTERN_DEPTH: usize = 32;
+
 /// Instances that one UpdateContainerInstancesState names; a longer list is refused. Source: ECS API.
 pub const INSTANCES_PER_UPDATE: usize = 10;
 

@@ -17,6 +17,7 @@ use crate::id::{
     ClusterName, Family, InstanceId, Region, Revision, ServiceKey, ServiceName, TaskDefinitionKey, TaskId,
 };
 use crate::key::AccessKey;
+use crate::log::LogGroup;
 use crate::network::security_group::SecurityGroup;
 use crate::parameter::Parameter;
 use crate::secret::Secret;
@@ -25,12 +26,12 @@ use crate::task::Task;
 use crate::task_definition::TaskDefinition;
 use crate::time::Timestamp;
 
+mod companion;
 pub mod invariant;
 mod listing;
 mod region;
 mod share;
 pub mod snapshot;
-mod value;
 
 pub use listing::TaskSet;
 
@@ -70,6 +71,9 @@ pub struct State {
     /// By id.
     #[serde(default)]
     pub(crate) security_groups: OrdMap<String, Arc<SecurityGroup>>,
+    /// By name.
+    #[serde(default)]
+    pub(crate) log_groups: OrdMap<String, Arc<LogGroup>>,
     /// When INACTIVE things became so, for the reaper.
     pub(crate) ended_at: OrdMap<Ended, Timestamp>,
     pub(crate) history: Vector<HistoryEntry>,

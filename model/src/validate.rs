@@ -25,6 +25,7 @@ pub mod express_gateway_service;
 pub mod gateway;
 pub mod key;
 mod launch;
+pub mod log;
 pub mod name;
 pub mod page;
 pub mod parameter;

@@ -37,6 +37,14 @@ pub mod secretsmanager {
     }
 }
 
+/// Logs: the part of the CloudWatch Logs API that the output of containers is read with.
+pub mod logs {
+    #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the schema documents it")]
+    pub mod v1 {
+        tonic::include_proto!("berth.logs.v1");
+    }
+}
+
 /// What controllers and agents say to each other.
 pub mod agent {
     #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the schema documents it")]

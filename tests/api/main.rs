@@ -83,6 +83,11 @@ async fn definitions_as_people_write_them_run_and_stop() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn logs_are_kept_and_read_as_clients_of_cloudwatch_do() {
+    run_with_containers("logs.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn boto3_acts_for_a_task_in_its_own_cluster() {
     run_with_containers("inside.py").await;
 }

@@ -8,6 +8,7 @@ mod api;
 mod failover;
 mod footprint;
 mod launch;
+mod logs;
 mod network;
 mod placement;
 
@@ -36,6 +37,9 @@ async fn main() {
     }
     if is_wanted("network") && require_hosts() {
         network::measure().await;
+    }
+    if is_wanted("logs") && require_docker() {
+        logs::measure().await;
     }
 }
 

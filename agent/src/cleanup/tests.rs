@@ -53,6 +53,7 @@ async fn host(options: Options) -> Host {
         endpoint: None,
         network: None,
         controllers: Arc::default(),
+        logs: None,
         outbox: Arc::new(Outbox::default()),
         clock: clock.clone(),
         entropy,
@@ -62,7 +63,7 @@ async fn host(options: Options) -> Host {
     let shutdown = Shutdown::new();
     loop_.start(&shutdown);
     let cleanup =
-        Cleanup::new(options, runtime, images.clone(), engine.clone(), clock.clone(), Arc::default());
+        Cleanup::new(options, runtime, images.clone(), engine.clone(), None, clock.clone(), Arc::default());
     Host { sim, clock, ledger, images, engine, cleanup, _shutdown: shutdown }
 }
 

@@ -25,6 +25,7 @@ use crate::endpoint::Endpoint;
 use crate::file_system::FileSystems;
 use crate::ledger::{self, Ledger};
 use crate::limits;
+use crate::logs::{self, Logs};
 use crate::metrics::Metrics;
 use crate::network::Network;
 use crate::runtime::{self, Error, Listed, Runtime};
@@ -35,7 +36,7 @@ use crate::task::{Standing, Task};
 mod last_words;
 mod launch;
 
-use launch::{Subject, host_bindings};
+use launch::{Needs, Subject, host_bindings};
 
 /// Exit code of a process that SIGKILL ended.
 const KILLED: i32 = 137;
@@ -85,6 +86,7 @@ pub(super) struct Operator {
     endpoint: Option<Arc<Endpoint>>,
     network: Option<Arc<Network>>,
     controllers: Arc<Controllers>,
+    logs: Option<Arc<Logs>>,
     launches: Arc<Semaphore>,
     stops: Arc<Semaphore>,
 }
@@ -119,6 +121,7 @@ impl Operator {
             endpoint: parts.endpoint.clone(),
             network: parts.network.clone(),
             controllers: parts.controllers.clone(),
+            logs: parts.logs.clone(),
             launches: Arc::new(Semaphore::new(options.launch_concurrency)),
             stops: Arc::new(Semaphore::new(limits::STOPS)),
         })
@@ -149,6 +152,13 @@ impl Operator {
         )
     }
 
+    /// A container writes no more.
+    pub(super) fn note_end(&self, runtime_id: &str) {
+        if let Some(logs) = &self.logs {
+            logs.ended(runtime_id);
+        }
+    }
+
     /// The operation that carries out an action; none when there is nothing to carry out.
     pub(super) fn begin(
         self: &Arc<Self>,
@@ -176,18 +186,24 @@ impl Operator {
                     endpoint: self.endpoint.as_deref(),
                 };
                 let launch = hooks::launch(task, at, surroundings)?;
-                let has_secrets = hooks::secrets::are_needed(definition);
+                let needs = Needs {
+                    secrets: hooks::secrets::are_needed(definition),
+                    log: logs::options::of(definition).map(|log| {
+                        logs::options::stream(&subject.id, definition.name(), &log.options)
+                            .unwrap_or_default()
+                    }),
+                };
                 match hooks::volumes::of_task(task, &self.instance_id, &self.file_systems) {
-                    Ok(volumes) => {
-                        subject.create(task.desired().clone(), launch, volumes, has_secrets).boxed()
-                    }
+                    Ok(volumes) => subject.create(task.desired().clone(), launch, volumes, needs).boxed(),
                     Err(reason) => std::future::ready(subject.fails(action, reason)).boxed(),
                 }
             }
             Action::Start => {
                 let has_dynamic_ports = !definition.port_mappings.is_empty();
                 let bindings = host_bindings(task, at);
-                subject.start(container.runtime_id.clone()?, has_dynamic_ports, bindings, permit).boxed()
+                let runtime_id = container.runtime_id.clone()?;
+                let log = logs::Options::of_definition(&subject.id, definition, &runtime_id);
+                subject.start(runtime_id, (has_dynamic_ports, bindings), log, permit).boxed()
             }
             Action::Stop => {
                 // What is known of an orphan may be no more than its name: its container knows its own timeout.

@@ -12,7 +12,7 @@ use berth_proto::agent::v1 as wire;
 use parking_lot::Mutex;
 use prost::Message as _;
 
-use super::{Error, PulledImage, Store, Stored};
+use super::{Error, LogProgress, PulledImage, Store, Stored};
 
 /// Most of what a ledger holds is read once, at start.
 const CACHE_BYTES: u64 = 4 << 20;
@@ -33,6 +33,7 @@ struct Inner {
     manifest: sled::Tree,
     reports: sled::Tree,
     images: sled::Tree,
+    logs: sled::Tree,
     sync: Mutex<Sync>,
     /// Counts changes, so that a change knows whether a sync that began after it has ended.
     written: std::sync::atomic::AtomicU64,
@@ -58,6 +59,7 @@ impl Disk {
                 manifest: db.open_tree("manifest")?,
                 reports: db.open_tree("reports")?,
                 images: db.open_tree("images")?,
+                logs: db.open_tree("logs")?,
                 sync: Mutex::new(Sync { file: File::open(dir.join("db"))?, synced: 0 }),
                 written: std::sync::atomic::AtomicU64::new(0),
                 db,
@@ -155,6 +157,18 @@ impl Store for Disk {
         })
         .await
     }
+
+    async fn put_logs(&self, changed: Vec<LogProgress>, gone: Vec<String>) -> Result<(), Error> {
+        self.change("how far logs were sent", move |inner| {
+            let mut batch = sled::Batch::default();
+            gone.iter().for_each(|id| batch.remove(id.as_bytes()));
+            for progress in changed {
+                batch.insert(progress.runtime_id.as_bytes(), serde_json::to_vec(&progress)?);
+            }
+            Ok(inner.logs.apply_batch(batch)?)
+        })
+        .await
+    }
 }
 
 // === impl Inner ===
@@ -195,6 +209,9 @@ impl Inner {
         }
         for record in &self.images {
             stored.images.push(serde_json::from_slice(record?.1.as_ref())?);
+        }
+        for record in &self.logs {
+            stored.logs.push(serde_json::from_slice(record?.1.as_ref())?);
         }
         Ok(stored)
     }

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use berth_proto::agent::v1 as wire;
 use parking_lot::Mutex;
 
-use super::{Error, PulledImage, Store, Stored};
+use super::{Error, LogProgress, PulledImage, Store, Stored};
 
 /// Forgets everything but the id.
 #[derive(Debug, Default)]
@@ -31,6 +31,7 @@ struct Records {
     reports: BTreeMap<String, wire::TaskReport>,
     images: BTreeMap<String, PulledImage>,
     controllers: Vec<String>,
+    logs: BTreeMap<String, LogProgress>,
 }
 
 // === impl Forgetful ===
@@ -68,6 +69,10 @@ impl Store for Forgetful {
     async fn put_controllers(&self, _: Vec<String>) -> Result<(), Error> {
         Ok(())
     }
+
+    async fn put_logs(&self, _: Vec<LogProgress>, _: Vec<String>) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 // === impl Shared ===
@@ -83,6 +88,7 @@ impl Store for Shared {
             reports: records.reports.values().cloned().collect(),
             images: records.images.values().cloned().collect(),
             controllers: records.controllers.clone(),
+            logs: records.logs.values().cloned().collect(),
         })
     }
 
@@ -127,6 +133,13 @@ impl Store for Shared {
 
     async fn put_controllers(&self, addresses: Vec<String>) -> Result<(), Error> {
         self.records.lock().controllers = addresses;
+        Ok(())
+    }
+
+    async fn put_logs(&self, changed: Vec<LogProgress>, gone: Vec<String>) -> Result<(), Error> {
+        let mut records = self.records.lock();
+        records.logs.retain(|id, _| !gone.contains(id));
+        records.logs.extend(changed.into_iter().map(|progress| (progress.runtime_id.clone(), progress)));
         Ok(())
     }
 }

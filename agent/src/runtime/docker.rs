@@ -4,6 +4,7 @@
 //! [`Error::Unavailable`] and is repeated by its caller.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,8 +15,10 @@ use bollard::query_parameters::{
     RemoveVolumeOptions, StopContainerOptions,
 };
 use bollard::{API_DEFAULT_VERSION, Docker as Client, models};
+use futures::FutureExt as _;
 use futures::stream::BoxStream;
 use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use super::progress::PullProgress;
 use super::{
@@ -32,6 +35,7 @@ mod exec;
 mod files;
 mod host;
 mod image;
+mod logfile;
 mod logs;
 mod network;
 mod reach;
@@ -39,6 +43,7 @@ mod state;
 mod volume;
 
 use error::{explain, is_status};
+use logfile::LogFile;
 
 /// Docker on this host.
 pub struct Docker {
@@ -88,6 +93,16 @@ impl Docker {
             Err(error) if is_status(&error, 404) => Ok(None),
             Err(error) => Err(explain(error)),
         }
+    }
+
+    /// The files that a container's log is kept in, if they are within reach.
+    async fn log_file(&self, runtime_id: &str, since_ns: i64) -> Option<LogFile> {
+        if !self.endpoint.starts_with("unix://") {
+            return None;
+        }
+        let path = self.inspect_any(runtime_id).await.ok()??.log_path.filter(|path| !path.is_empty())?;
+        let open = move || LogFile::open(Path::new(&path), since_ns).ok();
+        tokio::task::spawn_blocking(open).await.ok()?
     }
 
     /// The container that an earlier attempt made under this name, when it is of the same task.
@@ -208,6 +223,24 @@ impl Runtime for Docker {
                 Box::pin(futures::stream::iter([Err(Error::Unavailable("not connected yet".to_owned()))]))
             }
         }
+    }
+
+    fn follow_log(
+        &self,
+        runtime_id: &str,
+        since_ns: Option<i64>,
+        ended: CancellationToken,
+    ) -> BoxStream<'static, Result<LogRecord, Error>> {
+        let docker = Self::new(self.endpoint.clone(), self.instance_id.clone(), self.clock.clone());
+        let runtime_id = runtime_id.to_owned();
+        let stream = async move {
+            match docker.log_file(&runtime_id, since_ns.unwrap_or(i64::MIN)).await {
+                Some(file) => logs::follow(file, ended),
+                // Not on this host, or not for us to read.
+                None => docker.logs(&runtime_id, LogOptions { follow: true, tail: None, since_ns }),
+            }
+        };
+        Box::pin(stream.flatten_stream())
     }
 
     async fn describe(&self, runtime_id: &str) -> Result<Option<Details>, Error> {

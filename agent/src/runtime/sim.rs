@@ -257,7 +257,12 @@ impl Runtime for Sim {
 
     fn logs(&self, runtime_id: &str, _: LogOptions) -> BoxStream<'static, Result<LogRecord, Error>> {
         let bytes = bytes::Bytes::from(format!("container {runtime_id} is simulated and says nothing\n"));
-        let record = LogRecord { is_stderr: false, at_ms: self.clock.unix_ms(), bytes };
+        let record = LogRecord {
+            is_stderr: false,
+            at_ns: self.clock.unix_ms().saturating_mul(1_000_000),
+            bytes,
+            is_after_gap: false,
+        };
         Box::pin(futures::stream::iter([Ok(record)]))
     }
 

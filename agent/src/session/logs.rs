@@ -18,6 +18,8 @@ use crate::limits;
 use crate::runtime::{Listed, LogOptions, LogRecord, Runtime, label};
 use crate::task::{timestamp, unix_ms};
 
+const NANOS_PER_MILLI: i64 = 1_000_000;
+
 /// The log streams of one session. They end with it.
 pub(super) struct Logs {
     client: Client,
@@ -119,7 +121,7 @@ fn chunks(request: &wire::OpenLogs, located: Vec<Located>, runtime: &dyn Runtime
     let options = LogOptions {
         follow: request.follow,
         tail: request.tail,
-        since_ms: request.since.as_ref().map(unix_ms),
+        since_ns: request.since.as_ref().map(|since| unix_ms(since).saturating_mul(NANOS_PER_MILLI)),
     };
     let streams = located.into_iter().map(|located| {
         let head = wire::LogChunk {
@@ -141,7 +143,7 @@ fn cut(head: &wire::LogChunk, record: &LogRecord) -> Vec<wire::LogChunk> {
     let source = if record.is_stderr { wire::LogSource::Stderr } else { wire::LogSource::Stdout };
     let chunk = |bytes: &[u8]| wire::LogChunk {
         source: source.into(),
-        time: Some(timestamp(record.at_ms)),
+        time: Some(timestamp(record.at_ns / NANOS_PER_MILLI)),
         bytes: bytes.to_vec(),
         ..head.clone()
     };

@@ -13,6 +13,7 @@ use crate::runtime::{Launch, label};
 
 mod endpoint;
 pub mod image;
+mod log;
 mod network;
 mod resources;
 pub mod secrets;
@@ -55,6 +56,7 @@ pub fn launch(task: &Task, at: usize, surroundings: Surroundings<'_>) -> Option<
     resources::add(&context, &mut launch);
     volumes::add(&context, &mut launch);
     endpoint::add(&context, &surroundings, at, &mut launch);
+    log::add(&context, &mut launch);
     Some(launch)
 }
 

@@ -90,6 +90,7 @@ impl Host {
             endpoint: None,
             network: None,
             controllers: Arc::default(),
+            logs: None,
             outbox: outbox.clone(),
             clock,
             entropy,

@@ -36,7 +36,7 @@ async fn a_container_runs_as_its_definition_says() {
     let records: Vec<_> = host.runtime.logs(&container.runtime_id, LogOptions::default()).collect().await;
     let errors: Vec<_> = records.into_iter().flatten().filter(|record| record.is_stderr).collect();
     assert_eq!(errors[0].bytes.as_ref(), b"oops\n");
-    assert!(errors[0].at_ms > 0);
+    assert!(errors[0].at_ns > 0);
 }
 
 fn stopped_arn(id: &str) -> String {

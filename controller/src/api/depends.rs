@@ -5,6 +5,7 @@ use berth_model::id::{InstanceId, Revision};
 use berth_model::state::View;
 use berth_proto::admin::v1 as admin;
 use berth_proto::agent::v1 as agent;
+use berth_proto::peer::v1 as peer;
 use futures::stream::BoxStream;
 use tokio::sync::{mpsc, watch};
 use tonic::{Status, async_trait};
@@ -81,6 +82,22 @@ pub trait UsageSource: Send + Sync + 'static {
         instance: InstanceId,
         question: agent::ReadUsage,
     ) -> Result<agent::Usage, Unavailable>;
+}
+
+/// The archive of logs, on the disks of all controllers.
+#[async_trait]
+pub trait LogArchive: Send + Sync + 'static {
+    /// Adds to a stream, makes it, or deletes it. A majority of the controllers has it on disk when this returns.
+    async fn store(&self, request: peer::StoreLogsRequest) -> Result<(), Unavailable>;
+
+    /// Events, as a majority of the controllers has them.
+    async fn read(
+        &self,
+        request: peer::ReadLogEventsRequest,
+    ) -> Result<peer::ReadLogEventsResponse, Unavailable>;
+
+    /// The streams of a group whose names begin so, by name, deleted ones included.
+    async fn streams(&self, group_id: u64, prefix: &str) -> Result<Vec<peer::LogStreamRecord>, Unavailable>;
 }
 
 /// There is nobody to ask right now: no leader, no majority, no agent. Nothing was changed; trying again may work.

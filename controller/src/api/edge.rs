@@ -53,8 +53,14 @@ pub(crate) async fn edge(State(edge): State<Edge>, mut request: Request, next: N
 }
 
 /// What clients call.
-const PACKAGES: [&str; 5] =
-    ["/berth.ecs.v1.", "/berth.sts.v1.", "/berth.ssm.v1.", "/berth.secretsmanager.v1.", "/berth.admin.v1."];
+const PACKAGES: [&str; 6] = [
+    "/berth.ecs.v1.",
+    "/berth.sts.v1.",
+    "/berth.ssm.v1.",
+    "/berth.secretsmanager.v1.",
+    "/berth.logs.v1.",
+    "/berth.admin.v1.",
+];
 
 /// Whether clients call it, rather than agents or other controllers.
 pub(crate) fn is_of_clients(path: &str) -> bool {

@@ -135,9 +135,10 @@ fn code_of(exception: Exception) -> Code {
         | Exception::LimitExceeded
         | Exception::ParameterLimitExceeded
         | Exception::Throttling => Code::ResourceExhausted,
-        Exception::Conflict | Exception::ParameterAlreadyExists | Exception::ResourceExists => {
-            Code::AlreadyExists
-        }
+        Exception::Conflict
+        | Exception::ParameterAlreadyExists
+        | Exception::ResourceExists
+        | Exception::ResourceAlreadyExists => Code::AlreadyExists,
         Exception::UnsupportedFeature => Code::Unimplemented,
         Exception::AccessDenied => Code::PermissionDenied,
         Exception::Server => Code::Internal,

@@ -22,6 +22,7 @@ use super::error::{Error, IntoStatus};
 use super::render;
 use crate::region::Chosen;
 
+mod log;
 mod secrets;
 
 /// How long credentials of a task are good. Source: ECS, six hours.
@@ -111,6 +112,22 @@ impl TaskEndpoints for Handlers {
         let (view, task, definition) = self.task(region.as_ref(), asked).await?;
         let found = self.shared().container_secrets(&request.container, (&task, &definition), &view)?;
         Ok(Response::new(found))
+    }
+
+    async fn open_container_log(
+        &self,
+        request: Request<pb::OpenContainerLogRequest>,
+    ) -> Answer<pb::OpenContainerLogResponse> {
+        self.open_log(request).await?;
+        Ok(Response::new(pb::OpenContainerLogResponse {}))
+    }
+
+    async fn put_container_log(
+        &self,
+        request: Request<pb::PutContainerLogRequest>,
+    ) -> Answer<pb::PutContainerLogResponse> {
+        let refused = self.put_log(request).await?.unwrap_or_default();
+        Ok(Response::new(pb::PutContainerLogResponse { refused }))
     }
 }
 

@@ -35,7 +35,7 @@ pub struct Operation {
 }
 
 /// All services that are served.
-pub const SERVICES: [Service; 4] = [
+pub const SERVICES: [Service; 5] = [
     Service {
         package: "berth.ecs.v1",
         signing_name: "ecs",
@@ -48,6 +48,12 @@ pub const SERVICES: [Service; 4] = [
         package: "berth.secretsmanager.v1",
         signing_name: "secretsmanager",
         target_prefix: "secretsmanager",
+        query_version: "",
+    },
+    Service {
+        package: "berth.logs.v1",
+        signing_name: "logs",
+        target_prefix: "Logs_20140328",
         query_version: "",
     },
 ];
@@ -114,7 +120,7 @@ mod tests {
         let (service, name) = of_target("AmazonEC2ContainerServiceV20141113.RunTask").unwrap();
         assert_eq!(&*service.operation(name).unwrap().path, "/berth.ecs.v1.Tasks/RunTask");
         assert!(service.operation("Steal").is_none());
-        assert_eq!(of_target("Logs_20140328.PutLogEvents"), None);
+        assert_eq!(of_target("GraniteServiceVersion20100801.PutMetricData"), None);
         assert_eq!(of_target(".GetCallerIdentity"), None);
     }
 

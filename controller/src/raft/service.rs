@@ -16,8 +16,10 @@ use berth_proto::peer::v1::open_conduit_request::Message;
 use berth_proto::peer::v1::peers_server::{Peers, PeersServer};
 use berth_proto::peer::v1::{
     EndConduitRequest, EndConduitResponse, HasSessionRequest, HasSessionResponse, JoinRequest, JoinResponse,
-    OpenConduitRequest, OpenConduitStart, ProposeRequest, ProposeResponse, RaftMessage, ReadIndexRequest,
-    ReadIndexResponse, ReportSessionsRequest, ReportSessionsResponse,
+    ListLogStreamsRequest, ListLogStreamsResponse, OpenConduitRequest, OpenConduitStart, ProposeRequest,
+    ProposeResponse, RaftMessage, ReadIndexRequest, ReadIndexResponse, ReadLogEventsRequest,
+    ReadLogEventsResponse, ReportSessionsRequest, ReportSessionsResponse, StoreLogsRequest,
+    StoreLogsResponse,
 };
 use bytes::Bytes;
 use futures::Stream;
@@ -81,6 +83,21 @@ pub trait Sessions: Send + Sync + 'static {
     /// What the reconcilers here last did; refused when this controller does not lead.
     async fn list_reconcilers(&self) -> Result<Vec<Reconciler>, Status> {
         Err(Status::unavailable("no reconcilers run here"))
+    }
+
+    /// Keeps log events on the disk here.
+    async fn store_logs(&self, _: StoreLogsRequest) -> Result<(), Status> {
+        Err(Status::unavailable("no logs are kept here"))
+    }
+
+    /// Log events that are on the disk here.
+    async fn read_log_events(&self, _: ReadLogEventsRequest) -> Result<ReadLogEventsResponse, Status> {
+        Err(Status::unavailable("no logs are kept here"))
+    }
+
+    /// Log streams that are known here.
+    async fn list_log_streams(&self, _: ListLogStreamsRequest) -> Result<ListLogStreamsResponse, Status> {
+        Err(Status::unavailable("no logs are kept here"))
     }
 }
 
@@ -295,6 +312,31 @@ impl Peers for PeerService {
         self.open(request)?;
         let reconcilers = self.sessions.list_reconcilers().await?;
         Ok(Response::new(ListReconcilersResponse { reconcilers }))
+    }
+
+    async fn store_logs(
+        &self,
+        request: Request<StoreLogsRequest>,
+    ) -> Result<Response<StoreLogsResponse>, Status> {
+        let message = self.open(request)?;
+        self.sessions.store_logs(message).await?;
+        Ok(Response::new(StoreLogsResponse {}))
+    }
+
+    async fn read_log_events(
+        &self,
+        request: Request<ReadLogEventsRequest>,
+    ) -> Result<Response<ReadLogEventsResponse>, Status> {
+        let message = self.open(request)?;
+        self.sessions.read_log_events(message).await.map(Response::new)
+    }
+
+    async fn list_log_streams(
+        &self,
+        request: Request<ListLogStreamsRequest>,
+    ) -> Result<Response<ListLogStreamsResponse>, Status> {
+        let message = self.open(request)?;
+        self.sessions.list_log_streams(message).await.map(Response::new)
     }
 }
 

@@ -25,6 +25,9 @@ pub fn check(state: &State) -> Vec<Violation> {
         check_tasks(region, &mut violations);
         check_services(region, &mut violations);
         check_ended(region, &mut violations);
+        for (name, group) in region.log_groups.iter().filter(|(name, group)| **name != group.name) {
+            violations.push(format!("log group {} is kept under {name}", group.name));
+        }
     }
     violations
 }

@@ -76,6 +76,7 @@ impl State {
             parameters,
             secrets,
             security_groups,
+            log_groups,
             // In a cluster or of a family, or about something that was.
             task_definitions: _,
             services: _,
@@ -100,5 +101,6 @@ impl State {
             && parameters.is_empty()
             && secrets.is_empty()
             && security_groups.is_empty()
+            && log_groups.is_empty()
     }
 }

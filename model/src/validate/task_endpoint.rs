@@ -15,16 +15,27 @@ pub fn find<'a>(
     task: &str,
     view: &'a State,
 ) -> Result<(&'a Arc<Task>, &'a Arc<TaskDefinition>), ApiError> {
-    let missing = || {
-        let text = format!("Task {task} does not run on container instance {container_instance}.");
-        ApiError::new(Exception::ResourceNotFound, text)
-    };
+    let found = find_even_stopped(container_instance, task, view)?;
+    if found.0.is_stopped() { Err(missing(container_instance, task)) } else { Ok(found) }
+}
+
+/// A task, if it is or was on this instance.
+pub fn find_even_stopped<'a>(
+    container_instance: &str,
+    task: &str,
+    view: &'a State,
+) -> Result<(&'a Arc<Task>, &'a Arc<TaskDefinition>), ApiError> {
+    let missing = || missing(container_instance, task);
     let id: TaskId = task.parse().map_err(|_| missing())?;
     let instance: InstanceId = container_instance.parse().map_err(|_| missing())?;
-    let found = view.task(id).filter(|task| task.instance == instance && !task.is_stopped());
-    let found = found.ok_or_else(missing)?;
+    let found = view.task(id).filter(|task| task.instance == instance).ok_or_else(missing)?;
     let definition = view.task_definition(&found.definition).ok_or_else(missing)?;
     Ok((found, definition))
+}
+
+fn missing(container_instance: &str, task: &str) -> ApiError {
+    let text = format!("Task {task} does not run on container instance {container_instance}.");
+    ApiError::new(Exception::ResourceNotFound, text)
 }
 
 /// ARN of the role that a task's containers act in, if it has one.

@@ -7,7 +7,7 @@ use crate::runtime::{LogOptions, Runtime};
 
 /// The last lines; none when they cannot be read in time, for the failure itself is not to wait for them.
 pub(super) async fn read(runtime: &dyn Runtime, runtime_id: &str) -> Vec<String> {
-    let options = LogOptions { follow: false, tail: Some(LAST_LOG_LINES), since_ms: None };
+    let options = LogOptions { follow: false, tail: Some(LAST_LOG_LINES), since_ns: None };
     let most = usize::try_from(LAST_LOG_LINES).unwrap_or(usize::MAX);
     let records = runtime.logs(runtime_id, options).take(most);
     let lines =

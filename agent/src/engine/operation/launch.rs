@@ -10,6 +10,7 @@ use berth_proto::ecs::v1 as ecs;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Answer, CREATE, Created, NETWORK, Operator, PULL, START, VOLUME};
+use crate::logs;
 use crate::manifest::DesiredTask;
 use crate::runtime::{self, Error, Launch, Runtime};
 use crate::task::Task;
@@ -28,6 +29,14 @@ pub(super) struct Subject {
     pub(super) id: String,
     pub(super) at: usize,
     pub(super) span: tracing::Span,
+}
+
+/// What a container needs of the controllers before it is made.
+pub(super) struct Needs {
+    /// It refers to what its definition does not hold.
+    pub(super) secrets: bool,
+    /// It logs to the controllers, in a stream of this name; empty when it will be that of its id.
+    pub(super) log: Option<String>,
 }
 
 /// In host mode a container has the ports that it opens.
@@ -85,13 +94,18 @@ impl Subject {
         desired: Arc<DesiredTask>,
         mut launch: Launch,
         volumes: Vec<runtime::Volume>,
-        has_secrets: bool,
+        needs: Needs,
     ) -> Answer {
-        if has_secrets {
+        if needs.secrets {
             match self.secrets(launch.definition.name()).await {
                 Ok(found) => secrets::add(&mut launch, found),
                 Err(reason) => return self.fails(Action::Create, reason),
             }
+        }
+        if let Some(stream) = needs.log
+            && let Err(reason) = self.open_log(launch.definition.name(), stream).await
+        {
+            return self.fails(Action::Create, reason);
         }
         let address = match self.attach(&desired, &mut launch).await {
             Ok(address) => address,
@@ -133,8 +147,8 @@ impl Subject {
     pub(super) async fn start(
         self,
         runtime_id: String,
-        has_ports: bool,
-        bindings: Option<Vec<ecs::NetworkBinding>>,
+        (has_ports, bindings): (bool, Option<Vec<ecs::NetworkBinding>>),
+        log: Option<logs::Options>,
         permit: Option<OwnedSemaphorePermit>,
     ) -> Answer {
         let begun = tokio::time::Instant::now();
@@ -153,6 +167,9 @@ impl Subject {
             return self.fails(Action::Start, reason);
         }
         self.operator.metrics.launched(begun.elapsed());
+        if let (Some(logs), Some(log)) = (&self.operator.logs, log) {
+            logs.follow(&runtime_id, log);
+        }
         let bindings = match bindings {
             Some(bindings) => bindings,
             None if has_ports => self.published(&runtime_id).await,
@@ -182,6 +199,20 @@ impl Subject {
             container: container.to_owned(),
         };
         secrets::fetch(&self.operator.controllers, question).await
+    }
+
+    /// Sees that there is a place for a container's log. Without anybody to send it, it is as if there were one.
+    async fn open_log(&self, container: &str, stream: String) -> Result<(), String> {
+        let request = wire::OpenContainerLogRequest {
+            container_instance_id: self.operator.instance_id.clone(),
+            task_id: self.id.clone(),
+            container: container.to_owned(),
+            stream,
+        };
+        match &self.operator.logs {
+            Some(_) => logs::open(&self.operator.controllers, request).await,
+            None => Ok(()),
+        }
     }
 
     pub(super) fn fails(self, action: Action, reason: String) -> Answer {

@@ -112,6 +112,7 @@ impl Host {
             endpoint: None,
             network: None,
             controllers: Arc::default(),
+            logs: None,
             outbox: outbox.clone(),
             clock,
             entropy: self.entropy.clone(),

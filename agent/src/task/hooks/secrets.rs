@@ -1,18 +1,12 @@
 //! Secrets, environment files and credentials for images: asked of a controller when a container is made, handed to the
 //! runtime, and kept nowhere here.
 
-use std::time::Duration;
-
 use berth_proto::agent::v1 as wire;
 use berth_proto::ecs::v1 as ecs;
-use tonic::Code;
 
-use crate::controllers::{Controllers, request};
+use crate::controllers::{Client, Controllers, patiently, request};
 use crate::limits::SECRETS_TIMEOUT;
 use crate::runtime::Launch;
-
-/// Between two attempts while controllers cannot answer.
-const PAUSE: Duration = Duration::from_millis(500);
 
 /// What every agent can do: it asks its controllers.
 pub const CAPABILITIES: [&str; 6] = [
@@ -38,22 +32,19 @@ pub(crate) async fn fetch(
     controllers: &Controllers,
     question: wire::GetContainerSecretsRequest,
 ) -> Result<wire::GetContainerSecretsResponse, String> {
-    let ask = async {
-        loop {
-            let mut client = controllers.connected().await;
-            match client.get_container_secrets(request(question.clone())).await {
-                Ok(answer) => return Ok(answer.into_inner()),
-                Err(status) if is_passing(status.code()) => tokio::time::sleep(PAUSE).await,
-                Err(status) => return Err(format!("ResourceInitializationError: {}", status.message())),
-            }
+    let ask = |mut client: Client| {
+        let question = request(question.clone());
+        async move { client.get_container_secrets(question).await }
+    };
+    match patiently(controllers, SECRETS_TIMEOUT, ask).await {
+        Some(Ok(found)) => Ok(found),
+        Some(Err(status)) => Err(format!("ResourceInitializationError: {}", status.message())),
+        None => {
+            let seconds = SECRETS_TIMEOUT.as_secs();
+            let text = "ResourceInitializationError: unable to pull secrets or registry auth";
+            Err(format!("{text}: no controller could tell them within {seconds} seconds"))
         }
-    };
-    let unanswered = || {
-        let seconds = SECRETS_TIMEOUT.as_secs();
-        let text = "ResourceInitializationError: unable to pull secrets or registry auth";
-        Err(format!("{text}: no controller could tell them within {seconds} seconds"))
-    };
-    tokio::time::timeout(SECRETS_TIMEOUT, ask).await.unwrap_or_else(|_| unanswered())
+    }
 }
 
 /// Hands them to the container. What its environment says itself wins over files, and secrets win over everything.
@@ -67,17 +58,10 @@ pub fn add(launch: &mut Launch, found: wire::GetContainerSecretsResponse) {
     }
     environment.retain(|known| !found.secrets.contains_key(known.name()));
     environment.extend(found.secrets.into_iter().map(pair));
-    if let Some(log) = &mut launch.definition.log_configuration {
+    let log = launch.definition.log_configuration.as_mut();
+    if let Some(log) = log.filter(|log| !log.secret_options.is_empty()) {
         log.options.extend(found.log_options);
     }
-}
-
-/// Whether another controller, or the same one later, may answer.
-fn is_passing(code: Code) -> bool {
-    matches!(
-        code,
-        Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown | Code::Aborted
-    )
 }
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
-//! ReadLogs: finds the task, and passes on what its agent sends.
+//! ReadLogs: finds the task, and passes on what its agent sends or what the archive has.
+
+use std::sync::Arc;
 
 use berth_model::error::{ApiError, Exception};
 use berth_model::id::Region;
@@ -9,11 +11,14 @@ use berth_model::validate::name;
 use berth_proto::admin::v1 as pb;
 use berth_proto::agent::v1::{LogChunk, OpenLogs};
 use futures::StreamExt;
+use futures::stream;
 use tonic::Status;
 
 use super::super::call::{Shared, note_cluster};
 use super::super::error::{Error, IntoStatus};
 use super::Stream;
+
+mod archived;
 
 /// Opens the stream of what a task's containers printed.
 pub(super) async fn read(
@@ -31,20 +36,44 @@ pub(super) async fn read(
     }
     let since = request.since_seconds.map(|seconds| {
         let ago_ms = i64::from(seconds) * 1_000;
-        Timestamp::from_unix_ms(shared.now().unix_ms().saturating_sub(ago_ms)).to_message()
+        Timestamp::from_unix_ms(shared.now().unix_ms().saturating_sub(ago_ms))
     });
-    let open = OpenLogs {
-        request_id: format!("{:032x}", shared.parts.entropy.u128()),
-        task_id: task.id.to_string(),
-        container: request.container,
-        follow: request.follow,
-        tail: request.tail,
-        since,
-    };
-    let instance = task.instance;
+    let whole = shared.linearized_view(None).await?;
+    let definition = view.task_definition(&task.definition);
+    let containers = definition.iter().flat_map(|definition| &definition.definition.container_definitions);
+    let wanted: Vec<_> =
+        containers.filter(|it| request.container.is_empty() || request.container == it.name()).collect();
+    let regions = &shared.parts.regions;
+    let (mut places, mut others) = (Vec::new(), Vec::new());
+    for container in wanted {
+        match archived::place(container, task, regions, &view, &whole) {
+            Some(place) => places.push(place),
+            None => others.push(container.name().to_owned()),
+        }
+    }
+    // When none is in the archive, the agent is asked for all at once.
+    let asked = if places.is_empty() { vec![request.container.clone()] } else { others };
+    let (id, instance) = (task.id, task.instance);
     drop(view);
-    let chunks = shared.parts.logs.open(instance, open).await.map_err(Error::from)?;
-    // Held until the client goes away or the agent has no more, either of which drops the stream.
+    let part = archived::Part { follow: request.follow, tail: request.tail, since, now: shared.now() };
+    let mut streams: Vec<Stream<LogChunk>> = Vec::new();
+    for place in places {
+        let (archive, consensus) = (Arc::clone(&shared.parts.archive), Arc::clone(&shared.parts.consensus));
+        streams.push(archived::read(archive, consensus, (region.cloned(), id), place, part));
+    }
+    for container in asked {
+        let open = OpenLogs {
+            request_id: format!("{:032x}", shared.parts.entropy.u128()),
+            task_id: id.to_string(),
+            container,
+            follow: request.follow,
+            tail: request.tail,
+            since: since.map(Timestamp::to_message),
+        };
+        streams.push(shared.parts.logs.open(instance, open).await.map_err(Error::from)?);
+    }
+    let chunks = stream::select_all(streams);
+    // Held until the client goes away or there is no more, either of which drops the stream.
     let chunks = chunks.map(move |chunk| {
         let _slot = &slot;
         chunk

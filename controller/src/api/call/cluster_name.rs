@@ -1,8 +1,8 @@
 //! Which cluster a request is about, as the request says it. Only for traces: what it means is for validation to say.
 
 use berth_proto::{
-    admin::v1 as admin, ecs::v1 as pb, scheduler::v1 as scheduler, secretsmanager::v1 as secretsmanager,
-    ssm::v1 as ssm,
+    admin::v1 as admin, ecs::v1 as pb, logs::v1 as logs, scheduler::v1 as scheduler,
+    secretsmanager::v1 as secretsmanager, ssm::v1 as ssm,
 };
 
 /// A request that may name a cluster.
@@ -147,6 +147,17 @@ of_no_cluster!(
     ListSecretVersionIdsRequest,
     DeleteSecretRequest,
     RestoreSecretRequest,
+);
+
+of_no_cluster!(
+    logs: CreateLogGroupRequest,
+    DeleteLogGroupRequest,
+    DescribeLogGroupsRequest,
+    PutRetentionPolicyRequest,
+    DeleteRetentionPolicyRequest,
+    TagResourceRequest,
+    UntagResourceRequest,
+    ListTagsForResourceRequest,
 );
 
 impl InCluster for admin::CreateAccessKeyRequest {}

@@ -9,6 +9,7 @@ use berth_proto::agent::v1::{
     Command as AgentCommand, ConduitInput, ConduitOutput, ConduitTarget, ContainerUsage, ImagePull, LogChunk,
     LogSource as Output_, OpenConduit, OpenLogs, ReadUsage, Usage, UsageSample,
 };
+use berth_proto::peer::v1 as peer;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::sync::mpsc;
@@ -18,7 +19,7 @@ use super::cases;
 use super::controller::{exception, refusal};
 use super::fixture::{id_of, small_definition};
 use crate::api::depends::RemoveError;
-use crate::api::{ConduitSource, LogSource, Membership, Reconcilers, Unavailable, UsageSource};
+use crate::api::{ConduitSource, LogArchive, LogSource, Membership, Reconcilers, Unavailable, UsageSource};
 
 mod events;
 mod keys;
@@ -61,6 +62,22 @@ impl Membership for Controllers {
 impl Reconcilers for Loops {
     async fn reconcilers(&self) -> Result<Vec<pb::Reconciler>, Unavailable> {
         Ok(vec![pb::Reconciler { name: "service".into(), rounds: 3, ..pb::Reconciler::default() }])
+    }
+}
+
+/// What archives is for tests with disks.
+#[async_trait]
+impl LogArchive for Output {
+    async fn store(&self, _: peer::StoreLogsRequest) -> Result<(), Unavailable> {
+        Err(Unavailable("no logs are kept here".into()))
+    }
+
+    async fn read(&self, _: peer::ReadLogEventsRequest) -> Result<peer::ReadLogEventsResponse, Unavailable> {
+        Err(Unavailable("no logs are kept here".into()))
+    }
+
+    async fn streams(&self, _: u64, _: &str) -> Result<Vec<peer::LogStreamRecord>, Unavailable> {
+        Err(Unavailable("no logs are kept here".into()))
     }
 }
 

@@ -87,6 +87,7 @@ impl Controller {
             logs: Arc::new(Output),
             conduits: Arc::new(Output),
             usage: Arc::new(Output),
+            archive: Arc::new(Output),
             clock: clock.clone(),
             entropy,
             policy: berth_model::plan::Policy::default(),

@@ -15,6 +15,7 @@ use crate::fit::Refused;
 use crate::fixture::{self, Dice};
 use crate::id::{ClusterName, DeploymentId, Generation, InstanceId, ServiceKey, TaskDefinitionKey, TaskId};
 use crate::key::{AccessKey, KeyStatus, Role};
+use crate::log::LogGroup;
 use crate::network::security_group::{Rule, SecurityGroup};
 use crate::network::{Block, Place};
 use crate::parameter::{ParameterType, ParameterVersion};
@@ -68,7 +69,9 @@ pub(super) fn command(state: &State, now: Timestamp, dice: &mut Dice) -> Command
             task: task_id(state, dice),
             message: "somebody looked in".to_owned(),
         }),
-        76..=93 => report(state, now, dice),
+        76..=91 => report(state, now, dice),
+        92 => Command::PutLogGroup(Box::new(log_group(state, now, dice))),
+        93 => Command::DeleteLogGroup { name: log_group_name(dice), id: dice.below(2) },
         94..=95 => security_group(state, dice),
         96 => Command::RecordRefusal(Box::new(refusal(state, now, dice))),
         _ => Command::Forget(forget(state, dice)),
@@ -449,6 +452,21 @@ fn container(name: &str, dice: &mut Dice) -> ContainerObservation {
         bindings: if dice.percent(40) { vec![binding] } else { Vec::new() },
         health: Health::Unknown,
         last_log_lines: Vec::new(),
+    }
+}
+
+fn log_group_name(dice: &mut Dice) -> String {
+    format!("/ecs/{}", dice.below(3))
+}
+
+fn log_group(state: &State, now: Timestamp, dice: &mut Dice) -> LogGroup {
+    let name = log_group_name(dice);
+    let known = state.log_group(&name).map_or(0, |known| known.generation);
+    LogGroup {
+        id: dice.below(2),
+        retention_days: dice.percent(50).then_some(7),
+        generation: if dice.percent(80) { known + 1 } else { dice.below(4) },
+        ..LogGroup::new(name, 0, now)
     }
 }
 

@@ -171,6 +171,28 @@ impl Fleet {
         self.register_container(family, ecs::ContainerDefinition { image, ..container("", &[]) }).await
     }
 
+    /// The same with a log that goes to this driver with these options.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn register_logged(
+        &self,
+        family: &str,
+        environment: &[(&str, &str)],
+        driver: ecs::LogDriver,
+        options: &[(&str, &str)],
+    ) -> Result<()> {
+        let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let log = ecs::LogConfiguration {
+            log_driver: Some(driver.into()),
+            options: options.collect(),
+            ..Default::default()
+        };
+        let log_configuration = Some(log);
+        let container = ecs::ContainerDefinition { log_configuration, ..container("1", environment) };
+        self.register_container(family, container).await
+    }
+
     async fn register_container(&self, family: &str, container: ecs::ContainerDefinition) -> Result<()> {
         let request = ecs::RegisterTaskDefinitionRequest {
             family: Some(family.to_owned()),

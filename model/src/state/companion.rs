@@ -1,8 +1,9 @@
-//! Parameters and secrets: what is referred to by name and read as a value.
+//! Looking up what the services beside ECS keep in the state: parameters, secrets, log groups.
 
 use std::sync::Arc;
 
 use super::State;
+use crate::log::LogGroup;
 use crate::parameter::Parameter;
 use crate::secret::Secret;
 
@@ -27,5 +28,15 @@ impl State {
     /// Every secret, by name, deleted ones included.
     pub fn secrets(&self) -> impl Iterator<Item = &Arc<Secret>> {
         self.secrets.values()
+    }
+
+    /// A log group by its name.
+    pub fn log_group(&self, name: &str) -> Option<&Arc<LogGroup>> {
+        self.log_groups.get(name)
+    }
+
+    /// Every log group, by name.
+    pub fn log_groups(&self) -> impl Iterator<Item = &Arc<LogGroup>> {
+        self.log_groups.values()
     }
 }
