@@ -26,7 +26,7 @@ assert exception(sign(request(), token="nonsense")) == "UnrecognizedClientExcept
 assert exception(sign(request(), service="s3")) == "InvalidSignatureException"
 assert exception(sign(request(), region="eu-central-9")) == "InvalidSignatureException"
 assert exception(sign(request("ListPlanets"))) == "UnknownOperationException"
-assert exception(sign(request(headers={"X-Amz-Target": "Logs_20140328.PutLogEvents"}))) == "UnknownOperationException"
+assert exception(sign(request(headers={"X-Amz-Target": "GraniteServiceVersion20100801.PutMetricData"}))) == "UnknownOperationException"
 assert exception(sign(request(body=b"{"))) == "SerializationException"
 assert exception(sign(request("RunTask", b'{"taskDefinition": 1}'))) == "SerializationException"
 

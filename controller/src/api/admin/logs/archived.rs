@@ -206,7 +206,7 @@ impl Reader {
             group_id: self.place.group_id,
             streams: vec![self.place.stream.clone()],
             from: Some(self.from.to_message()),
-            until: before.or(self.part.until()).map(Position::to_message),
+            until: before.or_else(|| self.part.until()).map(Position::to_message),
             descending: before.is_some(),
             limit,
             ..Default::default()
