@@ -126,4 +126,6 @@ ensure_engine
     say "the image registry could not be fetched: the tests that need it will be skipped"
 "$(dirname "$0")/fetch.sh" busybox-static busybox >/dev/null ||
     say "busybox could not be fetched: the tests that need it will be skipped"
+"$(dirname "$0")/session-manager-plugin.sh" >/dev/null ||
+    say "AWS's session-manager-plugin could not be built, which needs Go: the test that needs it will be skipped"
 "$(dirname "$0")/aws-clients.sh" >/dev/null || say "the AWS clients could not be installed: the tests that need them will be skipped"

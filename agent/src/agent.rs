@@ -16,6 +16,7 @@ use berth_process::shutdown::{OnError, Shutdown};
 use berth_process::token::Signer;
 
 use crate::cleanup::{self, Cleanup};
+use crate::conduit::Conduits;
 use crate::controllers::Controllers;
 use crate::definition::Interner;
 use crate::endpoint;
@@ -185,6 +186,8 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
         metrics.clone(),
     );
     shutdown.spawn("cleanup", OnError::Shutdown, cleanup.run(shutdown.token().clone()));
+    let conduits =
+        Conduits::new(handle.clone(), runtime.clone(), (channels.clone(), signer.clone()), shutdown.child());
     let session = Session::new(session::Parts {
         controllers: options.controllers,
         controllers_told: remembered.controllers,
@@ -199,6 +202,7 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
         network: network.clone(),
         address: options.address,
         runtime,
+        conduits,
         images,
         usage,
         clock,

@@ -27,6 +27,7 @@ use prometheus_client::registry::Registry;
 
 pub mod agent;
 pub mod cleanup;
+pub mod conduit;
 pub mod config;
 pub mod controllers;
 pub mod definition;

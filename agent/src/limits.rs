@@ -24,6 +24,23 @@ pub const OUTBOUND: usize = 16;
 pub const STOPS: usize = 512;
 /// Log streams that operators read at a time from one instance; another is refused.
 pub const LOG_STREAMS: usize = 32;
+/// Conduits into containers that are open at a time on one instance; another is refused.
+pub const CONDUITS: usize = 64;
+/// Conduits that are remembered, so that none is opened twice; beyond it the oldest is forgotten. Whoever asks again does
+/// so within a minute.
+pub const CONDUITS_REMEMBERED: usize = 4_096;
+/// Chunks of a conduit that the other side has not taken; the container waits.
+pub const CONDUIT_CHUNKS: usize = 16;
+/// Bytes that are read from a connection at a time.
+pub const CONDUIT_CHUNK_BYTES: usize = 32 << 10;
+/// How long the last word of a conduit may take to arrive.
+pub const CONDUIT_FAREWELL: Duration = Duration::from_secs(10);
+/// How long a port of a container may take to answer.
+pub const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a copy into a container may take.
+pub const COPY_TIMEOUT: Duration = Duration::from_secs(24 * 3_600);
+/// What a command has to end after its caller went away, before it is killed.
+pub const HANG_UP_GRACE: Duration = Duration::from_secs(2);
 /// Bytes of one log chunk; a longer line is cut into several.
 pub const LOG_CHUNK_BYTES: usize = 64 << 10;
 /// Length of a container's reason in a report; the rest is cut.

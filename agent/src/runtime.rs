@@ -16,6 +16,7 @@ use progress::PullProgress;
 
 pub mod docker;
 pub mod progress;
+pub mod reach;
 pub mod sim;
 
 /// The labels of a container, by which an operator finds it and its agent knows it again.
@@ -292,7 +293,7 @@ pub struct DiskUse {
 
 /// Whatever runs the containers of one instance.
 #[async_trait]
-pub trait Runtime: Send + Sync + 'static {
+pub trait Runtime: reach::Reach + Send + Sync + 'static {
     /// The host and what its runtime can do.
     async fn host(&self) -> Result<Host, Error>;
     /// The image, when it is on the host.

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 
+use crate::conduit::Conduits;
 use crate::controllers::Controllers;
 use crate::engine::Handle;
 use crate::inventory::Inventory;
@@ -79,6 +80,8 @@ pub struct Parts {
     pub address: Option<Ipv4Addr>,
     /// Whose logs are read.
     pub runtime: Arc<dyn Runtime>,
+    /// What people do in containers. It outlives the session that it was asked on.
+    pub conduits: Conduits,
     /// What is brought to the host.
     pub images: Arc<Images>,
     /// What containers used.
@@ -213,7 +216,8 @@ impl Session {
         let channel = self.parts.channels.get(controller);
         let _connected = self.parts.asked.connect(channel, self.parts.signer.clone());
         self.parts.metrics.session_opened();
-        let stream = stream::Stream::new(&self.parts, &mut self.directory, client, sender, &welcome);
+        let stream =
+            stream::Stream::new(&self.parts, &mut self.directory, (controller, client), sender, &welcome);
         let result = stream.run(inbound, token).await;
         self.parts.metrics.session_closed();
         result

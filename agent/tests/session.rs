@@ -291,6 +291,46 @@ async fn logs_are_pushed_to_whoever_asked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_conduit_is_opened_once_whichever_controllers_ask() {
+    let (world, shutdown) = (World::new(), Shutdown::new());
+    let first = Controller::start(&world.network, "a:1", &shutdown);
+    let second = Controller::start(&world.network, "b:1", &shutdown);
+    world.agent(&["a:1", "b:1"], &shutdown).await;
+    let open = |request_id: &str, task_id: &str| {
+        let command = wire::Command { arguments: vec!["sh".to_owned()], ..Default::default() };
+        let target = wire::conduit_target::Target::Command(command);
+        Down::OpenConduit(wire::OpenConduit {
+            request_id: request_id.to_owned(),
+            task_id: task_id.to_owned(),
+            container: "web".to_owned(),
+            target: Some(wire::ConduitTarget { target: Some(target) }),
+        })
+    };
+    // The agent takes either of them first.
+    let (mut peer, (one, one_name), other) = tokio::select! {
+        (peer, _) = first.welcome() => (peer, (&first, "a:1"), &second),
+        (peer, _) = second.welcome() => (peer, (&second, "b:1"), &first),
+    };
+    peer.send(manifest(1, vec![task("t", "nginx")])).await;
+    reports(&mut peer).await;
+    peer.send(open("r1", "t")).await;
+    let announcement = one.output().await;
+    assert_eq!((announcement.request_id.as_str(), announcement.error.as_str()), ("r1", ""));
+    let refused = one.output().await;
+    assert!(refused.error.contains("is simulated"), "{refused:?}");
+    peer.send(open("r2", "nobody")).await;
+    assert_eq!(one.output().await.request_id, "r2");
+    assert_eq!(one.output().await.error, "Task nobody has no container web on its instance.");
+
+    world.network.cut(one_name);
+    drop(peer);
+    let (peer, _) = other.welcome().await;
+    peer.send(open("r1", "t")).await;
+    assert_eq!(other.output().await.request_id, "r1", "it calls back all the same");
+    assert_eq!(other.output().await.error, "It was asked for before, and is not done twice.");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_log_of_a_task_that_is_over_can_still_be_read() {
     let (world, shutdown) = (World::new(), Shutdown::new());
     let controller = Controller::start(&world.network, "a:1", &shutdown);

@@ -41,6 +41,7 @@ use berth_proto::ecs::v1::tasks_server::TasksServer;
 use berth_proto::scheduler::v1::scheduler_server::SchedulerServer;
 use berth_proto::secretsmanager::v1::secrets_server::SecretsServer;
 use berth_proto::ssm::v1::parameters_server::ParametersServer;
+use berth_proto::ssm::v1::sessions_server::SessionsServer;
 use berth_proto::sts::v1::security_tokens_server::SecurityTokensServer;
 use prometheus_client::registry::Registry;
 use tonic::service::Routes;
@@ -58,7 +59,7 @@ mod daemon;
 pub mod depends;
 pub mod edge;
 pub(crate) mod error;
-mod execute_command;
+pub(crate) mod execute_command;
 mod express_gateway_service;
 mod gateway;
 mod load;
@@ -84,7 +85,8 @@ pub(crate) mod usage;
 use auth::{Authenticator, NotASealingKey};
 use call::Handlers;
 pub use depends::{
-    Consensus, LogSource, Membership, ProposeError, Reconcilers, RemoveError, Unavailable, UsageSource,
+    ConduitSource, Consensus, LogSource, Membership, ProposeError, Reconcilers, RemoveError, Unavailable,
+    UsageSource,
 };
 use edge::Edge;
 use load::Load;
@@ -104,6 +106,8 @@ pub struct Parts {
     pub reconcilers: Arc<dyn Reconcilers>,
     /// Where containers' output comes from.
     pub logs: Arc<dyn LogSource>,
+    /// The way into containers.
+    pub conduits: Arc<dyn ConduitSource>,
     /// What containers use.
     pub usage: Arc<dyn UsageSource>,
     /// The wall clock.
@@ -175,6 +179,11 @@ impl Api {
         Arc::clone(&self.authenticator)
     }
 
+    /// The sessions whose data channel is here.
+    pub(crate) fn sessions(&self) -> auth::grant::Sessions {
+        self.handlers.shared().sessions.clone()
+    }
+
     /// Everything that is served on one port: the API, health, reflection, and `others` (agents' sessions, peers),
     /// behind the same layers. The layer added last runs first.
     pub fn routes(&self, others: Routes) -> Result<Routes, Error> {
@@ -219,6 +228,7 @@ impl Api {
             .add_service(StateChangesServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(SecurityTokensServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(ParametersServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
+            .add_service(SessionsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(SecretsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(TaskEndpointsServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))
             .add_service(AdminServer::new(handlers()).max_decoding_message_size(REQUEST_BYTES))

@@ -12,13 +12,17 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::routing::any;
 use berth_process::clock::Clock;
 use berth_process::entropy::Entropy;
+use berth_process::shutdown::Shutdown;
+use http::HeaderMap;
 use tonic::service::Routes;
 use tracing::{debug, warn};
 
 mod body;
 mod call;
+mod channel;
 mod codec;
 mod fault;
 #[cfg(any(test, fuzzing))]
@@ -29,6 +33,7 @@ pub mod schema;
 pub mod sigv4;
 pub mod target;
 
+use channel::Channels;
 use codec::{Codec, Response};
 use fault::Fault;
 use sigv4::{Authorization, Refusal, SESSION_TOKEN};
@@ -38,6 +43,7 @@ use crate::api::Api;
 use crate::api::auth::{Authenticator, Principal};
 use crate::api::edge::RequestId;
 use crate::api::error::{Error, IntoStatus, Unauthenticated};
+use crate::api::execute_command::Door;
 use crate::region::{Chosen, Regions};
 
 /// What the endpoint is made of.
@@ -47,20 +53,61 @@ pub struct Endpoint {
     regions: Regions,
     clock: Clock,
     entropy: Entropy,
+    scheme: &'static str,
+    channels: Arc<Channels>,
+}
+
+/// Whether the endpoint is served over TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// It is not.
+    Plain,
+    /// It is.
+    Tls,
 }
 
 // === impl Endpoint ===
 
 impl Endpoint {
-    /// An endpoint in front of `routes`, which are those of `api`.
-    pub fn new(api: &Api, routes: Routes, clock: Clock, entropy: Entropy) -> Self {
+    /// An endpoint in front of `routes`, which are those of `api`. Data channels live no longer than `shutdown`.
+    pub fn new(
+        api: &Api,
+        routes: Routes,
+        (clock, entropy): (Clock, Entropy),
+        transport: Transport,
+        shutdown: Shutdown,
+    ) -> Self {
         codec::warm_up();
-        Self { routes, authenticator: api.authenticator(), regions: api.regions(), clock, entropy }
+        let (authenticator, regions) = (api.authenticator(), api.regions());
+        let channels = Channels::new(channel::Parts {
+            routes: routes.clone(),
+            authenticator: Arc::clone(&authenticator),
+            sessions: api.sessions(),
+            regions: regions.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            shutdown,
+        });
+        let scheme = match transport {
+            Transport::Plain => "ws",
+            Transport::Tls => "wss",
+        };
+        Self { routes, authenticator, regions, clock, entropy, scheme, channels: Arc::new(channels) }
     }
 
     /// What to serve.
     pub fn into_routes(self) -> Routes {
-        Routes::from(Router::new().fallback(serve).with_state(Arc::new(self)))
+        let channels =
+            Router::new().route(channel::PATH, any(channel::connect)).with_state(Arc::clone(&self.channels));
+        Routes::from(channels.fallback(serve).with_state(Arc::new(self)))
+    }
+
+    /// Where the caller found this endpoint, for what it is to open next.
+    fn door(&self, headers: &HeaderMap) -> Door {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        // Whoever stands before it and ends TLS says so.
+        let scheme = if text("x-forwarded-proto") == Some("https") { "wss" } else { self.scheme };
+        text("host").map_or_else(Door::default, |host| Door(format!("{scheme}://{host}")))
     }
 
     async fn answer(&self, codec: Codec, request: Request, id: &RequestId) -> Result<Response, Fault> {
@@ -73,7 +120,7 @@ impl Endpoint {
         let (service, operation) = found.ok_or_else(Fault::unknown_operation)?;
         let region = self.region(&authorization, service)?;
         let message = codec.read(operation, &body)?;
-        let caller = (principal, region, id.clone());
+        let caller = (principal, region, id.clone(), self.door(&request.headers));
         let answer = call::call(&self.routes, operation, &message, caller, &request.headers).await?;
         codec.answer(service, operation, &answer, id)
     }

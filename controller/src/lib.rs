@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod aws;
+mod conduit;
 pub mod config;
 pub mod feed;
 pub mod leader;

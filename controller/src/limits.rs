@@ -10,8 +10,8 @@ pub const REQUEST_BYTES: usize = 4 << 20;
 /// agents and of other controllers are not counted: they must go through when clients are many.
 pub const CONCURRENT_CALLS: usize = 1_024;
 
-/// WatchEvents and ReadLogs streams that are open at a time; beyond it ThrottlingException. They are bounded apart from
-/// calls, because they end when their clients want.
+/// WatchEvents, ReadLogs and OpenConduit streams that are open at a time; beyond it ThrottlingException. They are bounded
+/// apart from calls, because they end when their clients want.
 pub const OPEN_STREAMS: usize = 512;
 
 /// Calls a second of one access key at one controller, unless configured otherwise; beyond it ThrottlingException.
@@ -129,3 +129,21 @@ pub const PREFETCHES_REMEMBERED: usize = 10_000;
 
 /// Chunks waiting in one log stream; beyond it the agent waits.
 pub const LOG_CHUNKS_IN_FLIGHT: usize = 64;
+
+/// Conduits into containers to the agents of one controller; one more is refused.
+pub const CONDUITS: usize = 256;
+
+/// Chunks of a conduit waiting in each direction; beyond it whoever sends waits.
+pub const CONDUIT_CHUNKS_IN_FLIGHT: usize = 16;
+
+/// How long an agent may take to call back for a conduit.
+pub const CONDUIT_CALL_BACK: Duration = Duration::from_secs(10);
+
+/// How long nothing may be typed or printed at a terminal before its command is ended; ECS's own.
+pub const IDLE_TERMINAL: Duration = Duration::from_secs(20 * 60);
+
+/// WebSockets at a time that have not shown the token of a session; one more is closed.
+pub const OPENING_CHANNELS: usize = 128;
+
+/// How long the token of a session is good for: the client connects at once.
+pub const SESSION_TOKEN_LIFE: Duration = Duration::from_secs(60);

@@ -34,6 +34,7 @@ use crate::proposer::{ProposeError, Proposer};
 use crate::raft::Consensus;
 use crate::region::Chosen;
 
+pub mod conduits;
 mod connection;
 pub mod leases;
 pub mod liveness;
@@ -45,6 +46,7 @@ pub mod registry;
 mod reports;
 pub mod usage;
 
+use conduits::Conduits;
 use connection::{Connection, Place};
 use logs::Logs;
 use network::Fleet;
@@ -65,6 +67,7 @@ pub struct Sessions {
     proposer: Proposer,
     registry: Registry,
     logs: Logs,
+    conduits: Conduits,
     addressing: Addressing,
     /// Where tasks with addresses are, as this replica has it.
     fleet: Arc<watch::Sender<Arc<Fleet>>>,
@@ -85,10 +88,11 @@ impl Sessions {
     ) -> Self {
         let proposer = consensus.proposer();
         let registry = Registry::default();
+        let conduits = Conduits::new(registry.clone());
         let logs = Logs::new(registry.clone(), entropy.clone());
         let usage = Questions::new(registry.clone(), entropy);
         let fleet = Arc::new(watch::channel(Arc::new(Fleet::new(addressing))).0);
-        Self { consensus, proposer, registry, logs, usage, addressing, fleet, clock, shutdown }
+        Self { consensus, proposer, registry, logs, conduits, usage, addressing, fleet, clock, shutdown }
     }
 
     /// Who is connected here.
@@ -99,6 +103,11 @@ impl Sessions {
     /// Log streams of agents that are connected here.
     pub fn logs(&self) -> &Logs {
         &self.logs
+    }
+
+    /// Conduits to agents that are connected here.
+    pub fn conduits(&self) -> &Conduits {
+        &self.conduits
     }
 
     /// What tasks use, asked of agents that are connected here.
@@ -202,6 +211,7 @@ type Outbound = Pin<Box<dyn Stream<Item = Result<pb::ControllerMessage, Status>>
 #[tonic::async_trait]
 impl Agents for Sessions {
     type SessionStream = Outbound;
+    type PushConduitStream = Pin<Box<dyn Stream<Item = Result<pb::ConduitInput, Status>> + Send>>;
 
     async fn session(
         &self,
@@ -217,6 +227,19 @@ impl Agents for Sessions {
     ) -> Result<Response<pb::PushLogsResponse>, Status> {
         self.logs.receive(request.into_inner()).await?;
         Ok(Response::new(pb::PushLogsResponse {}))
+    }
+
+    async fn push_conduit(
+        &self,
+        request: Request<Streaming<pb::ConduitOutput>>,
+    ) -> Result<Response<Self::PushConduitStream>, Status> {
+        let (input, pass_on) = self.conduits.attach(request.into_inner()).await?;
+        let token = self.shutdown.token().clone();
+        self.shutdown.spawn("conduit", OnError::Log, async move {
+            token.run_until_cancelled(pass_on).await;
+            Ok::<(), std::convert::Infallible>(())
+        });
+        Ok(Response::new(Box::pin(futures::StreamExt::map(ReceiverStream::new(input), Ok))))
     }
 }
 

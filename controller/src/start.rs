@@ -29,7 +29,7 @@ use tonic::service::Routes;
 use crate::api::auth::{NotASealingKey, SealingKey};
 use crate::api::usage::Usage;
 use crate::api::{self, Api};
-use crate::aws::Endpoint;
+use crate::aws::{Endpoint, Transport};
 use crate::config::Config;
 use crate::proposer::{ProposeError, Proposer};
 use crate::raft::consensus::{ReadError, Setup, StartError};
@@ -40,7 +40,7 @@ use crate::reconcile::Context;
 use crate::region::Regions;
 use crate::session::Sessions;
 use crate::session::leases::Leases;
-use crate::wiring::{LogStreams, Members, PeerDoor, Reconciling, Store, Usages};
+use crate::wiring::{LogStreams, Members, PeerDoor, Reconciling, Store, Usages, Ways};
 use crate::{leader, metrics, session};
 
 /// How long calls and sessions may take to end, while consensus still answers them. The server gives calls two seconds.
@@ -241,6 +241,7 @@ impl Assembled {
             membership: Arc::new(Members(consensus.clone())),
             reconcilers: Arc::clone(&reconciling) as Arc<dyn api::Reconcilers>,
             logs: Arc::new(LogStreams { sessions: sessions.clone(), consensus: consensus.clone() }),
+            conduits: Arc::new(Ways { sessions: sessions.clone(), consensus: consensus.clone() }),
             usage: Arc::new(Usages { sessions: sessions.clone(), consensus: consensus.clone() }),
             clock: clock.clone(),
             entropy: entropy.clone(),
@@ -253,7 +254,15 @@ impl Assembled {
         let others = Routes::new(PeerService::server(consensus.clone(), Arc::new(door)))
             .add_service(AgentsServer::new(sessions.clone()));
         let routes = api.routes(others)?;
-        let aws = Endpoint::new(&api, routes.clone(), clock.clone(), entropy.clone()).into_routes();
+        let transport = if config.aws_tls { Transport::Tls } else { Transport::Plain };
+        let aws = Endpoint::new(
+            &api,
+            routes.clone(),
+            (clock.clone(), entropy.clone()),
+            transport,
+            shutdown.child(),
+        );
+        let aws = aws.into_routes();
         metrics::register(registry, &sessions, consensus.feed());
         let (feed, silent) = (consensus.feed().clone(), leases.clone());
         let context = Context {

@@ -10,13 +10,16 @@ use berth_model::time::Timestamp;
 use berth_process::reconcile::Status as ReconcilerStatus;
 use berth_proto::admin::v1 as admin;
 use berth_proto::agent::v1 as agent;
+use berth_proto::peer::v1 as peer;
 use futures::stream::{self, BoxStream, StreamExt};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tonic::{Code, Status, async_trait};
 
 use crate::api::depends::RemoveError;
 use crate::api::{self, Unavailable};
+use crate::conduit::{self, Outputs};
 use crate::leader::Current;
+use crate::limits::CONDUIT_CHUNKS_IN_FLIGHT;
 use crate::proposer::Proposer;
 use crate::raft::membership::MembershipError;
 use crate::raft::service::{LogStream as PeerLogStream, Sessions as PeerSessions};
@@ -25,6 +28,10 @@ use crate::session::Sessions;
 use crate::session::leases::Leases;
 use crate::session::logs::{LogStream, OpenError};
 use crate::session::usage::AskError;
+
+mod conduits;
+
+pub(crate) use conduits::Ways;
 
 /// How long another controller may take to say whether it has an agent's session.
 const PEER_TIMEOUT: Duration = Duration::from_secs(3);
@@ -200,6 +207,27 @@ impl PeerSessions for PeerDoor {
         let task = view.task_anywhere(task).ok_or_else(|| Status::not_found("no such task here"))?;
         let stream = self.sessions.logs().open(task.instance, request);
         stream.map(chunks).map_err(|error| Status::unavailable(error.to_string()))
+    }
+
+    fn has_session(&self, container_instance_id: &str) -> bool {
+        container_instance_id.parse().is_ok_and(|instance| self.sessions.conduits().reaches(instance))
+    }
+
+    fn open_conduit(
+        &self,
+        start: peer::OpenConduitStart,
+        inputs: BoxStream<'static, agent::ConduitInput>,
+    ) -> Result<Outputs, Status> {
+        let instance = start.container_instance_id.parse();
+        let instance = instance.map_err(|_| Status::invalid_argument("not a container instance id"))?;
+        let (sender, input) = mpsc::channel(CONDUIT_CHUNKS_IN_FLIGHT);
+        let outputs = self.sessions.conduits().open(instance, start.open.unwrap_or_default(), input);
+        let outputs = outputs.map_err(|error| Status::unavailable(error.to_string()))?;
+        Ok(conduit::join(inputs, sender, outputs, None))
+    }
+
+    fn end_conduit(&self, request_id: &str) -> bool {
+        self.sessions.conduits().end(request_id)
     }
 
     async fn read_usage(&self, question: agent::ReadUsage) -> Result<agent::Usage, Status> {

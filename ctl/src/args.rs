@@ -119,6 +119,12 @@ pub(crate) enum Command {
     /// What tasks print
     #[command(alias = "log")]
     Logs(cmd::logs::Logs),
+    /// Run a command in a container of a task
+    Exec(cmd::exec::Exec),
+    /// Copy files into a container of a task, or out of it
+    Cp(cmd::cp::Cp),
+    /// Connect ports of this machine with those of a task
+    PortForward(cmd::port_forward::PortForward),
     /// What happens in the cluster
     #[command(alias = "event")]
     Events(cmd::events::Events),
@@ -217,6 +223,11 @@ mod tests {
             "berth logs -f service/web --tail 10 --since 5m -c app",
             "berth events -f --since 1h",
             "berth key create --description pipeline",
+            "berth exec -it 3f2a91c0b7e4 -- sh -c 'exit 3'",
+            "berth exec -i 3f2a91c0b7e4 -c app -- cat",
+            "berth cp a.txt 3f2a91c0b7e4:/srv --force",
+            "berth cp 3f2a91c0b7e4:/srv - -c app",
+            "berth port-forward 3f2a91c0b7e4 8080:80 :90 --address 0.0.0.0",
             "berth key ls",
             "berth parameter put /prod/db/url db:1 --type String",
             "berth parameter put /prod/db/password --file -",
@@ -257,6 +268,9 @@ mod tests {
             "berth run web --image alpine",
             "berth ps -o xml",
             "berth completion tcsh",
+            "berth exec 3f2a91c0b7e4",
+            "berth cp 3f2a91c0b7e4:/srv",
+            "berth port-forward 3f2a91c0b7e4 80:",
             "berth secret put db",
             "berth security-group authorize web --ingress --port many",
             "berth parameter put /x value --file y",

@@ -12,7 +12,12 @@ use berth_process::clock::Clock;
 use berth_process::entropy::Entropy;
 use berth_process::net::Connector;
 use berth_process::token::Signer;
+use berth_proto::admin::v1::admin_client::AdminClient;
+use berth_proto::admin::v1::{ConduitRequest, ConduitStart, conduit_request};
+use berth_proto::agent::v1::ConduitOutput;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
@@ -40,6 +45,9 @@ const WAIT_PATIENCE: Duration = Duration::from_secs(30);
 /// The largest answer that is accepted: 100 tasks with every detail are far below it.
 pub(crate) const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
+/// Chunks for a container that the connection has not taken; whoever sends waits.
+const CONDUIT_CHUNKS: usize = 16;
+
 /// Whether sending a request twice is the same as sending it once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Repeat {
@@ -53,8 +61,12 @@ pub(crate) struct Client {
     controllers: Arc<[Controller]>,
     /// The one that answered last.
     preferred: Arc<AtomicUsize>,
+    /// Makes a connection that nobody else uses.
+    connect: Connect,
     patient: bool,
 }
+
+type Connect = Arc<dyn Fn(&str) -> Signed + Send + Sync>;
 
 #[derive(Clone)]
 struct Controller {
@@ -100,11 +112,13 @@ impl Client {
                 .map(|(id, secret)| Signer::new(id.clone(), secret.clone(), clock.clone()))
                 .map(|signer| signer.in_region(connection.region.as_deref())),
         );
-        let controllers = connection.endpoints.iter().map(|address| Controller {
-            address: address.clone(),
-            channel: InterceptedService::new(connector.channel(address), signature.clone()),
-        });
-        Self { controllers: controllers.collect(), preferred: Arc::default(), patient: false }
+        let connect: Connect =
+            Arc::new(move |address| InterceptedService::new(connector.channel(address), signature.clone()));
+        let controllers = connection
+            .endpoints
+            .iter()
+            .map(|address| Controller { address: address.clone(), channel: connect(address) });
+        Self { controllers: controllers.collect(), preferred: Arc::default(), connect, patient: false }
     }
 
     /// The same client, for waits: it endures controllers that are away for a while.
@@ -114,7 +128,8 @@ impl Client {
 
     /// Calls one operation.
     pub(crate) async fn call<R: Operation>(&self, request: R) -> Result<R::Response, Failure> {
-        self.attempt(request.repeat(), |channel| R::send(channel, request.clone())).await
+        self.attempt(request.repeat(), |controller| R::send(controller.channel.clone(), request.clone()))
+            .await
     }
 
     /// Opens a stream; an end of it is the caller's to handle.
@@ -122,10 +137,32 @@ impl Client {
         &self,
         request: R,
     ) -> Result<tonic::Streaming<R::Item>, Failure> {
-        self.attempt(Repeat::Safe, |channel| R::open(channel, request.clone())).await
+        self.attempt(Repeat::Safe, |controller| R::open(controller.channel.clone(), request.clone())).await
     }
 
-    async fn attempt<T, F>(&self, repeat: Repeat, send: impl Fn(Signed) -> F) -> Result<T, Failure>
+    /// Opens a conduit into a container: what goes in, and what comes out. It has a connection of its own, so that none that
+    /// is read slowly holds up another. Asking twice does not open two: the start has an id.
+    pub(crate) async fn conduit(
+        &self,
+        start: ConduitStart,
+    ) -> Result<(mpsc::Sender<ConduitRequest>, tonic::Streaming<ConduitOutput>), Failure> {
+        self.attempt(Repeat::Safe, |controller| {
+            let channel = (self.connect)(&controller.address);
+            let start = start.clone();
+            async move {
+                let (sender, requests) = mpsc::channel(CONDUIT_CHUNKS);
+                let first = ConduitRequest { message: Some(conduit_request::Message::Start(start)) };
+                // There is room: it is the first.
+                let _ = sender.try_send(first);
+                let mut client = AdminClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES);
+                let outputs = client.open_conduit(ReceiverStream::new(requests)).await?.into_inner();
+                Ok((sender, outputs))
+            }
+        })
+        .await
+    }
+
+    async fn attempt<T, F>(&self, repeat: Repeat, send: impl Fn(&Controller) -> F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, Status>>,
     {
@@ -138,7 +175,7 @@ impl Client {
             for step in 0..self.controllers.len() {
                 let index = (first + step) % self.controllers.len();
                 let controller = &self.controllers[index];
-                match outcome(repeat, timeout(CALL_TIMEOUT, send(controller.channel.clone())).await) {
+                match outcome(repeat, timeout(CALL_TIMEOUT, send(controller)).await) {
                     Ok(answer) => {
                         self.preferred.store(index, Ordering::Relaxed);
                         return Ok(answer);

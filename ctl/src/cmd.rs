@@ -8,14 +8,17 @@ pub(crate) mod attribute;
 pub(crate) mod cluster;
 pub(crate) mod completion;
 pub(crate) mod controller;
+pub(crate) mod cp;
 pub(crate) mod dev;
 pub(crate) mod events;
+pub(crate) mod exec;
 pub(crate) mod explain;
 pub(crate) mod init;
 pub(crate) mod instance;
 pub(crate) mod key;
 pub(crate) mod logs;
 pub(crate) mod parameter;
+pub(crate) mod port_forward;
 pub(crate) mod profile;
 pub(crate) mod ps;
 pub(crate) mod reconciler;
@@ -33,6 +36,9 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Exit, Fai
         Command::Dev(dev) => Box::pin(dev.run(context)).await,
         Command::Run(run) => Box::pin(run.run(context)).await,
         Command::Ps(ps) => Box::pin(ps.run(context)).await,
+        Command::Exec(exec) => Box::pin(exec.run(context)).await,
+        Command::Cp(cp) => Box::pin(cp.run(context)).await,
+        Command::PortForward(forward) => Box::pin(forward.run(context)).await,
         Command::Logs(logs) => Box::pin(logs.run(context)).await,
         Command::Events(events) => Box::pin(events.run(context)).await,
         Command::Cluster(cluster) => Box::pin(cluster.run(context)).await,

@@ -8,6 +8,7 @@ mod api;
 mod args;
 mod client;
 mod cmd;
+mod conduit;
 mod context;
 mod details;
 mod dev;

@@ -127,6 +127,7 @@ impl Context<'_> {
             Command::PutParameter(put) => secret::put_parameter(self, put),
             Command::DeleteParameters(names) => secret::delete_parameters(self, names),
             Command::ChangeSecret(change) => secret::change(self, change),
+            Command::NoteTask(note) => task::note(self, note),
             Command::PutSecurityGroup(group) => security_group::put(self, group),
             Command::DeleteSecurityGroup(id) => security_group::delete(self, id),
         }

@@ -151,10 +151,21 @@ pub enum Command {
     DeleteParameters(Vec<String>),
     /// Makes a secret, or changes it.
     ChangeSecret(Box<ChangeSecret>),
+    /// Writes a line about a task into the history: what people did in it.
+    NoteTask(TaskNote),
     /// Makes a security group, or replaces it.
     PutSecurityGroup(Box<SecurityGroup>),
     /// Takes a security group out.
     DeleteSecurityGroup(String),
+}
+
+/// A line about a task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskNote {
+    /// The task.
+    pub task: TaskId,
+    /// For people.
+    pub message: String,
 }
 
 /// A command for a region.

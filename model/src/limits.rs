@@ -125,3 +125,6 @@ pub const CLUSTERS: usize = 10_000;
 
 /// Characters of the overrides of a task; longer ones are refused. Source: ECS API, `RunTask.overrides`.
 pub const OVERRIDE_BYTES: usize = 8_192;
+
+/// Bytes of a line about a task in the history; whoever writes it cuts it.
+pub const TASK_NOTE_BYTES: usize = 1_024;

@@ -9,6 +9,7 @@ mod command_line;
 mod controllers;
 mod demo;
 mod deployment;
+mod exec;
 mod hooks;
 mod hosts;
 mod images;

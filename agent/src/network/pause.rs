@@ -1,4 +1,5 @@
-//! The container that holds a task's namespace: it does nothing, for as long as it takes.
+//! The container that holds a task's namespaces: it does nothing, for as long as it takes. As the first process of a
+//! task with `pidMode` task it leaves the burial of orphans to the kernel.
 //!
 //! Its image is made here, from a program of a few instructions, so that no registry is needed for it.
 
@@ -15,7 +16,7 @@ use crate::runtime::{Launch, label};
 /// The name that it has among the containers of its task. Source: ECS agent.
 pub const NAME: &str = "~internal~ecs~pause";
 /// The number changes with the program.
-pub(super) const IMAGE: &str = "berth-pause:1";
+pub(super) const IMAGE: &str = "berth-pause:2";
 /// The program in the image.
 pub(super) const PROGRAM: &str = "/pause";
 
@@ -56,6 +57,10 @@ pub(super) fn launch(task: &DesiredTask, instance_id: &str, address: Ipv4Addr) -
             ..ecs::ContainerDefinition::default()
         },
         network_mode: ecs::NetworkMode::None,
+        ipc_mode: match message.ipc_mode() {
+            ecs::IpcMode::Task => ecs::IpcMode::Task,
+            _ => ecs::IpcMode::Unspecified,
+        },
         cpu_shares: 2,
         stop_timeout: Duration::ZERO,
         ..Launch::default()
@@ -78,18 +83,40 @@ pub(super) fn archive(architecture: &str) -> Option<Vec<u8>> {
     archive.into_inner().ok()
 }
 
-/// `pause()` again and again.
+/// What `rt_sigaction` reads: SIG_IGN, no flags, no restorer, no mask. Children of whoever ignores SIGCHLD leave no
+/// trace when they end.
+const IGNORE: [u8; 32] = {
+    let mut action = [0; 32];
+    action[0] = 1;
+    action
+};
+
+/// `rt_sigaction(SIGCHLD, IGNORE, NULL, 8)`, then `pause()` again and again.
 fn x86_64() -> Vec<u8> {
-    vec![
+    let mut program = vec![
+        0xb8, 0x0d, 0x00, 0x00, 0x00, // mov eax, 13 (rt_sigaction)
+        0xbf, 0x11, 0x00, 0x00, 0x00, // mov edi, 17
+        0x48, 0x8d, 0x35, 0x13, 0x00, 0x00, 0x00, // lea rsi, [rip + 19]
+        0x31, 0xd2, // xor edx, edx
+        0x41, 0xba, 0x08, 0x00, 0x00, 0x00, // mov r10d, 8
+        0x0f, 0x05, // syscall
         0xb8, 0x22, 0x00, 0x00, 0x00, // mov eax, 34 (pause)
         0x0f, 0x05, // syscall
         0xeb, 0xf7, // jmp -9
-    ]
+    ];
+    program.extend(IGNORE);
+    program
 }
 
-/// `ppoll(NULL, 0, NULL, NULL, 0)` again and again: this processor's kernel has no `pause`.
+/// The same; `ppoll(NULL, 0, NULL, NULL, 0)` again and again, for this processor's kernel has no `pause`.
 fn aarch64() -> Vec<u8> {
-    let instructions: [u32; 8] = [
+    let instructions: [u32; 14] = [
+        0xd280_0220, // mov x0, 17
+        0x1000_01a1, // adr x1, 52
+        0xd280_0002, // mov x2, 0
+        0xd280_0103, // mov x3, 8
+        0xd280_10c8, // mov x8, 134 (rt_sigaction)
+        0xd400_0001, // svc 0
         0xd280_0000, // mov x0, 0
         0xd280_0001, // mov x1, 0
         0xd280_0002, // mov x2, 0
@@ -99,7 +126,7 @@ fn aarch64() -> Vec<u8> {
         0xd400_0001, // svc 0
         0x17ff_fff9, // b -28
     ];
-    instructions.into_iter().flat_map(u32::to_le_bytes).collect()
+    instructions.into_iter().flat_map(u32::to_le_bytes).chain(IGNORE).collect()
 }
 
 /// An executable of one segment: a header, the segment's header, the instructions.
@@ -156,6 +183,10 @@ mod tests {
             assert!(tokio::time::Instant::now() < deadline, "{:?}", is_paused());
             std::thread::yield_now();
         }
+        let ignored = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        let ignored =
+            ignored.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap().trim().to_owned();
+        assert_eq!(u64::from_str_radix(&ignored, 16).unwrap() & (1 << 16), 1 << 16, "SIGCHLD of {ignored}");
         child.kill().unwrap();
         assert_eq!(std::os::unix::process::ExitStatusExt::signal(&child.wait().unwrap()), Some(9));
     }

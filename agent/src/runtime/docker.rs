@@ -28,10 +28,13 @@ mod container;
 mod describe;
 mod error;
 mod events;
+mod exec;
+mod files;
 mod host;
 mod image;
 mod logs;
 mod network;
+mod reach;
 mod state;
 mod volume;
 

@@ -20,6 +20,7 @@ use super::{
     Volume,
 };
 
+mod reach;
 pub mod script;
 mod world;
 

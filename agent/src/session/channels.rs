@@ -22,6 +22,11 @@ impl Channels {
         Self { connector, channels: Mutex::default() }
     }
 
+    /// A connection of one's own to this controller: what stalls on it stalls nothing else.
+    pub(crate) fn apart(&self, address: &str) -> Channel {
+        self.connector.channel(address)
+    }
+
     /// The connection to this controller, made when it is first used.
     pub fn get(&self, address: &str) -> Channel {
         let mut channels = self.channels.lock();

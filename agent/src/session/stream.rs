@@ -30,6 +30,8 @@ pub(super) struct Stream<'a> {
     directory: &'a mut Directory,
     sender: mpsc::Sender<Box<wire::AgentMessage>>,
     logs: Logs,
+    /// Where the session is with.
+    controller: &'a str,
     prefetch: Prefetch,
     heartbeat_interval: Duration,
     heard_at: Instant,
@@ -47,7 +49,7 @@ impl<'a> Stream<'a> {
     pub(super) fn new(
         parts: &'a Parts,
         directory: &'a mut Directory,
-        client: Client,
+        (controller, client): (&'a str, Client),
         sender: mpsc::Sender<Box<wire::AgentMessage>>,
         welcome: &wire::Welcome,
     ) -> Self {
@@ -60,6 +62,7 @@ impl<'a> Stream<'a> {
             parts,
             directory,
             sender,
+            controller,
             logs: Logs::new(client, parts.engine.clone(), parts.runtime.clone(), parts.shutdown.child()),
             prefetch: Prefetch::new(parts.images.clone(), parts.shutdown.child()),
             heartbeat_interval: interval,
@@ -129,6 +132,10 @@ impl<'a> Stream<'a> {
             }
             Some(Down::OpenLogs(request)) => {
                 self.logs.open(request);
+                Ok(())
+            }
+            Some(Down::OpenConduit(request)) => {
+                self.parts.conduits.open(self.controller, request);
                 Ok(())
             }
             Some(Down::CloseLogs(request)) => {

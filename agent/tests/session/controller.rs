@@ -28,6 +28,7 @@ struct Listener(mpsc::Receiver<BoxedIo>);
 pub(crate) struct Controller {
     sessions: tokio::sync::Mutex<mpsc::Receiver<Waiting>>,
     chunks: tokio::sync::Mutex<mpsc::Receiver<wire::LogChunk>>,
+    conduits: tokio::sync::Mutex<mpsc::Receiver<wire::ConduitOutput>>,
 }
 
 struct Waiting {
@@ -45,6 +46,7 @@ pub(crate) struct Peer {
 struct Service {
     sessions: mpsc::Sender<Waiting>,
     chunks: mpsc::Sender<wire::LogChunk>,
+    conduits: mpsc::Sender<wire::ConduitOutput>,
 }
 
 impl Network {
@@ -87,12 +89,14 @@ impl Controller {
         network.listeners.lock().insert(address.to_owned(), connections);
         let (sessions, waiting) = mpsc::channel(16);
         let (chunks, pushed) = mpsc::channel(16);
-        let routes = tonic::service::Routes::new(AgentsServer::new(Service { sessions, chunks }));
+        let (conduits, opened) = mpsc::channel(16);
+        let service = Service { sessions, chunks, conduits };
+        let routes = tonic::service::Routes::new(AgentsServer::new(service));
         let scope = shutdown.clone();
         shutdown.spawn("controller", OnError::Log, async move {
             serve(routes, Listener(listener), None, &scope).await
         });
-        Self { sessions: waiting.into(), chunks: pushed.into() }
+        Self { sessions: waiting.into(), chunks: pushed.into(), conduits: opened.into() }
     }
 
     /// Takes the next session and says welcome.
@@ -125,6 +129,11 @@ impl Controller {
     pub(crate) async fn chunk(&self) -> wire::LogChunk {
         self.chunks.lock().await.recv().await.expect("the service is there")
     }
+
+    /// What comes next of any conduit.
+    pub(crate) async fn output(&self) -> wire::ConduitOutput {
+        self.conduits.lock().await.recv().await.expect("the service is there")
+    }
 }
 
 impl Peer {
@@ -152,6 +161,26 @@ impl Agents for Service {
         self.sessions.send(waiting).await.map_err(|_| Status::unavailable("the test is over"))?;
         let receiver = answered.await.map_err(|_| Status::unavailable("the test is over"))??;
         Ok(Response::new(ReceiverStream::new(receiver).boxed()))
+    }
+
+    type PushConduitStream = Pin<Box<dyn Stream<Item = Result<wire::ConduitInput, Status>> + Send>>;
+
+    /// Takes what comes, and sends nothing.
+    async fn push_conduit(
+        &self,
+        request: Request<Streaming<wire::ConduitOutput>>,
+    ) -> Result<Response<Self::PushConduitStream>, Status> {
+        let taken = self.conduits.clone();
+        let inputs = request.into_inner().filter_map(move |output| {
+            let taken = taken.clone();
+            async move {
+                if let Ok(output) = output {
+                    let _ = taken.send(output).await;
+                }
+                None
+            }
+        });
+        Ok(Response::new(inputs.boxed()))
     }
 
     async fn push_logs(

@@ -3,15 +3,16 @@
 use berth_model::error::ApiError;
 use berth_proto::admin::v1 as pb;
 use berth_proto::admin::v1::admin_server::Admin;
-use berth_proto::agent::v1::LogChunk;
+use berth_proto::agent::v1::{ConduitOutput, LogChunk};
 use futures::stream::BoxStream;
-use tonic::{Request, Response, Status, async_trait};
+use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::RemoveError;
 use super::call::{Answer, Handlers};
 use super::error::{Error, IntoStatus};
 use crate::region::Chosen;
 
+mod conduit;
 mod events;
 mod keys;
 mod logs;
@@ -24,6 +25,7 @@ type Stream<T> = BoxStream<'static, Result<T, Status>>;
 impl Admin for Handlers {
     type WatchEventsStream = Stream<pb::Event>;
     type ReadLogsStream = Stream<LogChunk>;
+    type OpenConduitStream = Stream<ConduitOutput>;
 
     async fn list_controllers(
         &self,
@@ -102,6 +104,13 @@ impl Admin for Handlers {
         request: Request<pb::DeleteAccessKeyRequest>,
     ) -> Answer<pb::DeleteAccessKeyResponse> {
         keys::delete(self, request).await
+    }
+
+    async fn open_conduit(
+        &self,
+        request: Request<Streaming<pb::ConduitRequest>>,
+    ) -> Answer<Self::OpenConduitStream> {
+        conduit::open(self.shared(), request).await.map(Response::new)
     }
 
     async fn create_security_group(

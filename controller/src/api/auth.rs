@@ -28,6 +28,7 @@ use super::error::{Error, IntoStatus, Unauthenticated};
 use super::{Consensus, Unavailable};
 
 mod access;
+pub(crate) mod grant;
 mod seal;
 pub(crate) mod session;
 mod verified;

@@ -12,6 +12,7 @@ use berth_process::telemetry;
 use tonic::{Request, Response, Status};
 use tracing::{Span, debug};
 
+use super::auth::grant::Sessions;
 use super::auth::{Authenticator, Principal, confine};
 use super::error::{Error, Unauthenticated};
 use super::load::Load;
@@ -32,6 +33,8 @@ pub(super) struct Shared {
     pub(super) parts: Parts,
     pub(super) load: Load,
     pub(super) authenticator: Arc<Authenticator>,
+    /// Sessions whose data channel is at this controller.
+    pub(super) sessions: Sessions,
 }
 
 /// Who calls, and in which region; `None` is the deployment's own.
@@ -58,11 +61,11 @@ pub(super) struct Done<T> {
 impl Handlers {
     /// Handlers over these parts.
     pub(super) fn new(parts: Parts, load: Load, authenticator: Arc<Authenticator>) -> Self {
-        Self(Arc::new(Shared { parts, load, authenticator }))
+        Self(Arc::new(Shared { parts, load, authenticator, sessions: Sessions::default() }))
     }
 
     /// What they share.
-    pub(super) fn shared(&self) -> &Shared {
+    pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.0
     }
 

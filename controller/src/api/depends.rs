@@ -6,7 +6,7 @@ use berth_model::state::View;
 use berth_proto::admin::v1 as admin;
 use berth_proto::agent::v1 as agent;
 use futures::stream::BoxStream;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tonic::{Status, async_trait};
 
 pub use crate::proposer::ProposeError;
@@ -55,6 +55,21 @@ pub trait LogSource: Send + Sync + 'static {
         instance: InstanceId,
         request: agent::OpenLogs,
     ) -> Result<BoxStream<'static, Result<agent::LogChunk, Status>>, Unavailable>;
+}
+
+/// The way into containers: through their agent's session, here or on another controller.
+#[async_trait]
+pub trait ConduitSource: Send + Sync + 'static {
+    /// Opens the conduit that `request` describes, to the agent of this instance; what comes of it. Dropping that ends it.
+    async fn open(
+        &self,
+        instance: InstanceId,
+        request: agent::OpenConduit,
+        input: mpsc::Receiver<agent::ConduitInput>,
+    ) -> Result<BoxStream<'static, Result<agent::ConduitOutput, Status>>, Unavailable>;
+
+    /// Ends the conduit of this id, wherever it goes through; whether there was one.
+    async fn end(&self, request_id: &str) -> bool;
 }
 
 /// Who knows what containers use: the agent's session, here or on another controller.

@@ -17,6 +17,7 @@ mod protection;
 mod scheduler;
 mod service;
 mod service_deployment;
+mod sessions;
 mod sts;
 mod task;
 mod task_definition;

@@ -12,6 +12,7 @@ use super::fault::Fault;
 use super::target::Operation;
 use crate::api::auth::Principal;
 use crate::api::edge::RequestId;
+use crate::api::execute_command::Door;
 use crate::region::Chosen;
 
 /// The flag and the length before a message.
@@ -25,7 +26,7 @@ pub(super) async fn call(
     routes: &Routes,
     operation: &Operation,
     message: &[u8],
-    caller: (Principal, Chosen, RequestId),
+    caller: (Principal, Chosen, RequestId, Door),
     headers: &HeaderMap,
 ) -> Result<Bytes, Fault> {
     let request = request(operation, message, caller, headers);
@@ -50,7 +51,7 @@ pub(super) async fn call(
 fn request(
     operation: &Operation,
     message: &[u8],
-    (principal, region, id): (Principal, Chosen, RequestId),
+    (principal, region, id, door): (Principal, Chosen, RequestId, Door),
     headers: &HeaderMap,
 ) -> Request<Full<Bytes>> {
     let mut frame = BytesMut::with_capacity(PREFIX_BYTES + message.len());
@@ -67,6 +68,7 @@ fn request(
     request.extensions_mut().insert(principal);
     request.extensions_mut().insert(region);
     request.extensions_mut().insert(id);
+    request.extensions_mut().insert(door);
     request
 }
 

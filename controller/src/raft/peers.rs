@@ -57,6 +57,11 @@ impl Consensus {
     pub(crate) fn peer_at(&self, address: &str) -> PeerClient {
         self.peers().client(address)
     }
+
+    /// The same over a connection of its own: what stalls on it does not stall consensus.
+    pub(crate) fn peer_apart(&self, address: &str) -> PeerClient {
+        self.peers().connect(address)
+    }
 }
 
 // === impl Peers ===
@@ -75,11 +80,15 @@ impl Peers {
         if state.clients.len() >= PEER_ADDRESSES {
             state.clients.clear();
         }
-        let client = PeersClient::with_interceptor(self.connector.channel(address), self.signer.clone())
-            .max_decoding_message_size(PEER_MESSAGE_BYTES)
-            .max_encoding_message_size(PEER_MESSAGE_BYTES);
+        let client = self.connect(address);
         state.clients.insert(address.to_owned(), client.clone());
         client
+    }
+
+    fn connect(&self, address: &str) -> PeerClient {
+        PeersClient::with_interceptor(self.connector.channel(address), self.signer.clone())
+            .max_decoding_message_size(PEER_MESSAGE_BYTES)
+            .max_encoding_message_size(PEER_MESSAGE_BYTES)
     }
 
     /// This controller answered just now.

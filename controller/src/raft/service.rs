@@ -11,20 +11,23 @@ use berth_proto::admin::v1::{
     ListControllersRequest, ListControllersResponse, ListReconcilersRequest, ListReconcilersResponse,
     Reconciler, RemoveControllerRequest, RemoveControllerResponse,
 };
-use berth_proto::agent::v1::{LogChunk, OpenLogs, ReadUsage, Usage};
+use berth_proto::agent::v1::{ConduitInput, LogChunk, OpenLogs, ReadUsage, Usage};
+use berth_proto::peer::v1::open_conduit_request::Message;
 use berth_proto::peer::v1::peers_server::{Peers, PeersServer};
 use berth_proto::peer::v1::{
-    JoinRequest, JoinResponse, ProposeRequest, ProposeResponse, RaftMessage, ReadIndexRequest,
+    EndConduitRequest, EndConduitResponse, HasSessionRequest, HasSessionResponse, JoinRequest, JoinResponse,
+    OpenConduitRequest, OpenConduitStart, ProposeRequest, ProposeResponse, RaftMessage, ReadIndexRequest,
     ReadIndexResponse, ReportSessionsRequest, ReportSessionsResponse,
 };
 use bytes::Bytes;
 use futures::Stream;
-use futures::future::join_all;
+use futures::future::{join_all, ready};
+use futures::stream::{BoxStream, StreamExt};
 use openraft::raft::InstallSnapshotRequest;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::ControllerId;
 use super::consensus::{Consensus, ReadError};
@@ -32,6 +35,7 @@ use super::membership::MembershipError;
 use super::network::{SnapshotChunk, decode, encode};
 use super::peers::{FOR, NOT_PROPOSED};
 use super::submit::{Answer, Refusal};
+use crate::conduit::Outputs;
 use crate::limits::{FORWARD_COMMANDS, PEER_MESSAGE_BYTES, PROPOSAL_BYTES};
 
 /// A stream of log chunks.
@@ -49,6 +53,25 @@ pub trait Sessions: Send + Sync + 'static {
 
     /// Log bytes of a task whose agent has its session here.
     async fn read_logs(&self, request: OpenLogs) -> Result<LogStream, Status>;
+
+    /// Whether the agent of an instance has its session here.
+    fn has_session(&self, _container_instance_id: &str) -> bool {
+        false
+    }
+
+    /// Opens a conduit to an agent that has its session here.
+    fn open_conduit(
+        &self,
+        _start: OpenConduitStart,
+        _inputs: BoxStream<'static, ConduitInput>,
+    ) -> Result<Outputs, Status> {
+        Err(Status::unavailable("no agents are connected here"))
+    }
+
+    /// Ends a conduit that goes through here; whether there was one.
+    fn end_conduit(&self, _request_id: &str) -> bool {
+        false
+    }
 
     /// What a task uses whose agent has its session here.
     async fn read_usage(&self, _question: ReadUsage) -> Result<Usage, Status> {
@@ -197,6 +220,42 @@ impl Peers for PeerService {
     async fn read_logs(&self, request: Request<OpenLogs>) -> Result<Response<LogStream>, Status> {
         let message = self.open(request)?;
         self.sessions.read_logs(message).await.map(Response::new)
+    }
+
+    async fn has_session(
+        &self,
+        request: Request<HasSessionRequest>,
+    ) -> Result<Response<HasSessionResponse>, Status> {
+        let id = self.open(request)?.container_instance_id;
+        Ok(Response::new(HasSessionResponse { has_session: self.sessions.has_session(&id) }))
+    }
+
+    type OpenConduitStream = Outputs;
+
+    async fn open_conduit(
+        &self,
+        request: Request<Streaming<OpenConduitRequest>>,
+    ) -> Result<Response<Outputs>, Status> {
+        let mut requests = self.open(request)?;
+        let first = requests.message().await?.and_then(|first| first.message);
+        let Some(Message::Start(start)) = first else {
+            return Err(Status::invalid_argument("the first message says which conduit"));
+        };
+        let inputs = requests.take_while(|request| ready(request.is_ok())).filter_map(|request| async {
+            match request.ok()?.message {
+                Some(Message::Input(input)) => Some(input),
+                Some(Message::Start(_)) | None => None,
+            }
+        });
+        self.sessions.open_conduit(start, inputs.boxed()).map(Response::new)
+    }
+
+    async fn end_conduit(
+        &self,
+        request: Request<EndConduitRequest>,
+    ) -> Result<Response<EndConduitResponse>, Status> {
+        let id = self.open(request)?.request_id;
+        Ok(Response::new(EndConduitResponse { ended: self.sessions.end_conduit(&id) }))
     }
 
     async fn read_usage(&self, request: Request<ReadUsage>) -> Result<Response<Usage>, Status> {

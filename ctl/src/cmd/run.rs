@@ -71,6 +71,9 @@ pub(crate) struct Run {
     /// A tag, as KEY=VALUE
     #[arg(long = "tag", value_parser = syntax::tag, value_name = "KEY=VALUE")]
     tags: Vec<Tag>,
+    /// Let commands be run in it: `berth exec`, and ExecuteCommand
+    #[arg(long)]
+    enable_execute_command: bool,
     #[command(flatten)]
     queue: Queue,
 }
@@ -130,6 +133,7 @@ impl Run {
             tags: self.tags,
             client_token: Some(task::client_token()),
             queue: self.queue.message(),
+            enable_execute_command: self.enable_execute_command.then_some(true),
             ..RunTaskRequest::default()
         }
     }

@@ -10,16 +10,16 @@ use berth_process::identity::ClusterIdentity;
 use berth_process::token;
 use berth_proto::admin::v1::admin_server::{Admin, AdminServer};
 use berth_proto::admin::v1::{
-    ChangeSecurityGroupRequest, ChangeSecurityGroupResponse, CreateAccessKeyRequest, CreateAccessKeyResponse,
-    CreateSecurityGroupRequest, CreateSecurityGroupResponse, DeleteAccessKeyRequest, DeleteAccessKeyResponse,
-    DeleteSecurityGroupRequest, DeleteSecurityGroupResponse, DescribeSecurityGroupsRequest,
-    DescribeSecurityGroupsResponse, Event, ListAccessKeysRequest, ListAccessKeysResponse,
-    ListControllersRequest, ListControllersResponse, ListReconcilersRequest, ListReconcilersResponse,
-    ReadLogsRequest, ReadUsageRequest, ReadUsageResponse, RemoveControllerRequest, RemoveControllerResponse,
-    RollBackServiceRequest, RollBackServiceResponse, UpdateAccessKeyRequest, UpdateAccessKeyResponse,
-    WatchEventsRequest,
+    ChangeSecurityGroupRequest, ChangeSecurityGroupResponse, ConduitRequest, CreateAccessKeyRequest,
+    CreateAccessKeyResponse, CreateSecurityGroupRequest, CreateSecurityGroupResponse, DeleteAccessKeyRequest,
+    DeleteAccessKeyResponse, DeleteSecurityGroupRequest, DeleteSecurityGroupResponse,
+    DescribeSecurityGroupsRequest, DescribeSecurityGroupsResponse, Event, ListAccessKeysRequest,
+    ListAccessKeysResponse, ListControllersRequest, ListControllersResponse, ListReconcilersRequest,
+    ListReconcilersResponse, ReadLogsRequest, ReadUsageRequest, ReadUsageResponse, RemoveControllerRequest,
+    RemoveControllerResponse, RollBackServiceRequest, RollBackServiceResponse, UpdateAccessKeyRequest,
+    UpdateAccessKeyResponse, WatchEventsRequest, conduit_request,
 };
-use berth_proto::agent::v1::LogChunk;
+use berth_proto::agent::v1::{ConduitOutput, LogChunk};
 use berth_proto::ecs::v1::clusters_server::{Clusters, ClustersServer};
 use berth_proto::ecs::v1::service_deployments_server::ServiceDeploymentsServer;
 use berth_proto::ecs::v1::services_server::{Services, ServicesServer};
@@ -40,6 +40,7 @@ pub(crate) struct Script {
     pub(crate) tasks: VecDeque<Vec<Task>>,
     pub(crate) task_definition: Option<TaskDefinition>,
     pub(crate) log: Vec<LogChunk>,
+    pub(crate) conduit: Vec<ConduitOutput>,
     pub(crate) events: Vec<Event>,
     /// Refused with this before anything else happens: code, exception, message.
     pub(crate) refusal: Option<(Code, &'static str, &'static str)>,
@@ -314,6 +315,20 @@ impl TaskDefinitions for Server {
 impl Admin for Server {
     type WatchEventsStream = Stream<Event>;
     type ReadLogsStream = Stream<LogChunk>;
+    type OpenConduitStream = Stream<ConduitOutput>;
+
+    async fn open_conduit(
+        &self,
+        request: Request<tonic::Streaming<ConduitRequest>>,
+    ) -> Result<Response<Self::OpenConduitStream>, Status> {
+        let first = request.into_inner().message().await?.and_then(|first| first.message);
+        let Some(conduit_request::Message::Start(start)) = first else {
+            return Err(Status::invalid_argument("the first message says what is wanted"));
+        };
+        let script = self.called(format!("OpenConduit {} force={}", start.task, start.force)).await?;
+        let outputs: Vec<Result<ConduitOutput, Status>> = script.conduit.iter().cloned().map(Ok).collect();
+        Ok(Response::new(Box::pin(futures::stream::iter(outputs))))
+    }
 
     async fn watch_events(
         &self,

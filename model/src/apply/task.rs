@@ -2,15 +2,28 @@
 
 use std::sync::Arc;
 
-use super::{APPLIED, Context, UNCHANGED, service};
-use crate::command::{Outcome, RefusedTask, Rejection, Reply, StartTasks, StopTasks, TaskProtection};
+use super::{APPLIED, Context, UNCHANGED, gone, service};
+use crate::command::{
+    Outcome, RefusedTask, Rejection, Reply, StartTasks, StopTasks, TaskNote, TaskProtection,
+};
 use crate::fit::{Conditions, Reason, Situation};
 use crate::id::TaskId;
-use crate::limits::{TASKS_PER_COMMAND, TASKS_PER_EVENT};
+use crate::limits::{TASK_NOTE_BYTES, TASKS_PER_COMMAND, TASKS_PER_EVENT};
 use crate::plan::gpu;
 use crate::resource::Shortage;
 use crate::state::{Ended, State};
 use crate::task::{DesiredStatus, Observed, Stop, Task, TaskStatus};
+
+/// Writes down what was done in a task. One that is forgotten has no history.
+pub(super) fn note(context: &mut Context<'_>, note: &TaskNote) -> Reply {
+    if note.message.len() > TASK_NOTE_BYTES {
+        return Err(Rejection::Malformed(format!("a note of {} bytes", note.message.len())));
+    }
+    let task = context.state.task(note.task).cloned().ok_or_else(|| gone("task", note.task))?;
+    let service = task.service();
+    context.note(&task.cluster, service.as_ref(), "task", note.task.to_string(), note.message.clone());
+    APPLIED
+}
 
 pub(super) fn start(context: &mut Context<'_>, start: &StartTasks) -> Reply {
     if start.tasks.len() > TASKS_PER_COMMAND {

@@ -1,33 +1,65 @@
-//! ExecuteCommand: what may be asked of it.
+//! What may be done in the containers of a task, and when: commands, copies, connections.
 
 use berth_proto::ecs::v1 as pb;
 
 use super::name;
 use crate::error::{ApiError, Exception};
-use crate::id::TaskId;
+use crate::id::{InstanceId, TaskId};
 use crate::state::State;
+use crate::task::{ContainerStatus, Task};
 
 /// ECS's own text.
 const NOT_ENABLED: &str = "The execute command failed because execute command was not enabled when the task was run or \
                            the execute command agent isn’t running. Wait and try again or run a new task with execute \
                            command enabled and try again.";
 
-/// The task and the container of a command. No task is run with `enableExecuteCommand` yet, so every request that is
-/// right in itself ends with ECS's words for a task without it.
-pub fn check(request: &pb::ExecuteCommandRequest, view: &State) -> Result<(TaskId, String), ApiError> {
-    let cluster = &name::active_cluster(request.cluster.as_deref(), view)?.name;
-    if request.command().is_empty() {
+/// A container of a task, and who runs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The task.
+    pub task: TaskId,
+    /// Where it runs.
+    pub instance: InstanceId,
+    /// The container's name.
+    pub container: String,
+}
+
+/// Whether the task has to have been run with `enableExecuteCommand`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consent {
+    /// It has to.
+    Needed,
+    /// An administrator insists.
+    Overruled,
+}
+
+/// Where the command of a request is to run.
+pub fn check(request: &pb::ExecuteCommandRequest, view: &State) -> Result<Place, ApiError> {
+    let cluster = name::active_cluster(request.cluster.as_deref(), view)?.name.clone();
+    if request.command().trim().is_empty() {
         return Err(ApiError::invalid("Command can not be blank."));
     }
     if !request.interactive() {
         return Err(ApiError::invalid("Interactive is the only mode supported currently."));
     }
-    let id = name::task(request.task(), cluster, view)?;
+    place(Some(cluster.as_str()), request.task(), request.container.as_deref(), Consent::Needed, view)
+}
+
+/// The container that is meant; the only one, when none is named.
+pub fn place(
+    cluster: Option<&str>,
+    task: &str,
+    container: Option<&str>,
+    consent: Consent,
+    view: &State,
+) -> Result<Place, ApiError> {
+    let cluster = &name::active_cluster(cluster, view)?.name;
+    let id = name::task(task, cluster, view)?;
     let task = view.task(id).filter(|task| task.cluster == *cluster && !task.is_stopped());
     let task = task.ok_or_else(|| ApiError::invalid("The referenced task was not found."))?;
     let names = view.task_definition(&task.definition);
     let names = names.map(|definition| &*definition.definition.container_definitions).unwrap_or_default();
-    let container = match request.container.as_deref().filter(|name| !name.is_empty()) {
+    let container = match container.filter(|name| !name.is_empty()) {
         Some(wanted) => names.iter().find(|container| container.name() == wanted),
         None if names.len() > 1 => {
             let text =
@@ -41,11 +73,21 @@ pub fn check(request: &pb::ExecuteCommandRequest, view: &State) -> Result<(TaskI
             "The container name that you specified doesn't match the container name in the task.",
         )
     })?;
-    if !task.spec.as_ref().is_some_and(|spec| spec.enable_execute_command()) {
+    if consent == Consent::Needed && !(is_enabled(task) && runs(task, container.name())) {
         return Err(ApiError::invalid(NOT_ENABLED));
     }
     if !view.instance(task.instance).is_some_and(|instance| instance.connected) {
         return Err(ApiError::new(Exception::TargetNotConnected, "The agent of the task is not connected."));
     }
-    Ok((id, container.name().to_owned()))
+    Ok(Place { task: id, instance: task.instance, container: container.name().to_owned() })
+}
+
+/// Whether a task was run with `enableExecuteCommand`.
+pub fn is_enabled(task: &Task) -> bool {
+    task.spec.as_ref().is_some_and(|spec| spec.enable_execute_command())
+}
+
+fn runs(task: &Task, container: &str) -> bool {
+    let seen = task.observed.containers.iter().find(|seen| seen.name == container);
+    seen.is_some_and(|seen| seen.last_status == ContainerStatus::Running)
 }

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,6 @@ use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulConnection;
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
@@ -183,14 +182,21 @@ impl Server {
         });
         let (io, service) = (TokioIo::new(io), TowerToHyperService::new(service));
         match self.protocol {
-            Protocol::Http2 => self.run(http2().serve_connection(io, service)).await,
-            Protocol::Http1 => self.run(http1().serve_connection(io, service)).await,
+            Protocol::Http2 => {
+                let connection = http2().serve_connection(io, service);
+                self.run(connection, http2::Connection::graceful_shutdown).await
+            }
+            Protocol::Http1 => {
+                let connection = http1().serve_connection(io, service).with_upgrades();
+                self.run(connection, http1::UpgradeableConnection::graceful_shutdown).await
+            }
         }
     }
 
-    async fn run(
+    async fn run<C: Future<Output = Result<(), hyper::Error>>>(
         &self,
-        connection: impl GracefulConnection<Error = hyper::Error>,
+        connection: C,
+        wind_down: impl FnOnce(Pin<&mut C>),
     ) -> Result<(), hyper::Error> {
         let mut connection = pin!(connection);
         tokio::select! {
@@ -200,7 +206,7 @@ impl Server {
             // Cancel-safe: the token stays cancelled.
             () = self.shutdown.token().cancelled() => {}
         }
-        connection.as_mut().graceful_shutdown();
+        wind_down(connection.as_mut());
         // Past the grace the connection is dropped, which ends its streams.
         tokio::time::timeout(GRACE, connection).await.unwrap_or(Ok(()))
     }

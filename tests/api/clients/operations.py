@@ -21,7 +21,7 @@ DONE = set()
 WRONG = []
 
 # Facts of this machine and of this build.
-FACTS = {"availabilityZone", "dockerVersion", "agentVersion", "agentHash", "ec2InstanceId", "runtimeId", "imageDigest", "nextToken"}
+FACTS = {"availabilityZone", "dockerVersion", "agentVersion", "agentHash", "ec2InstanceId", "runtimeId", "imageDigest", "nextToken", "sessionId", "streamUrl", "tokenValue"}
 
 
 def keep(operation_model, response_dict, **_):
@@ -314,6 +314,10 @@ refused("list_tasks", "ServiceNotFoundException", serviceName="none")
 answered("start_task", taskDefinition="web", containerInstances=[instance])
 refused("start_task", "InvalidParameterException", taskDefinition="web", containerInstances=[instance] * 11)
 refused("execute_command", "InvalidParameterException", task=task, command="sh", interactive=True)
+inside = ecs.run_task(taskDefinition="web", enableExecuteCommand=True)["tasks"][0]["taskArn"]
+ecs.get_waiter("tasks_running").wait(tasks=[inside], WaiterConfig=FAST)
+answered("execute_command", task=inside, command="sh -c 'echo hi'", interactive=True)
+ecs.stop_task(task=inside)
 answered("discover_poll_endpoint")
 refused("discover_poll_endpoint", "ClusterNotFoundException", **NOWHERE)
 answered("submit_task_state_change", task=task, status="RUNNING")

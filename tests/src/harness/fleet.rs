@@ -10,11 +10,14 @@ mod deploy;
 mod observe;
 
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use berth_process::identity::{AccessKey, AdminIdentity, ClusterIdentity};
 use serde_json::Value;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
 use tokio::sync::MutexGuard;
 
 use super::api::Api;
@@ -167,12 +170,42 @@ impl Fleet {
     /// # Errors
     /// When it cannot be run at all.
     pub async fn berth_output(&self, arguments: &[&str]) -> Result<std::process::Output> {
+        self.berth_piped(arguments, &[]).await
+    }
+
+    /// The command line with these arguments, as an administrator of this fleet runs it.
+    ///
+    /// # Errors
+    /// When the program is not built.
+    pub fn berth_command(&self, arguments: &[&str]) -> Result<Command> {
         let controllers: Vec<_> = self.controllers.iter().filter(|seat| seat.is_reachable()).collect();
         let addresses = controllers.iter().map(|seat| seat.address.as_str()).collect::<Vec<_>>().join(",");
-        let mut command = tokio::process::Command::new(super::binary::path("berth")?);
+        let mut command = Command::new(super::binary::path("berth")?);
         command.args(arguments).env("HOME", &self.dir).env("BERTH_HOME", self.dir.join("identity"));
         command.env("BERTH_ENDPOINTS", addresses).env("NO_COLOR", "1").kill_on_drop(true);
-        command.output().await.with_context(|| format!("run berth {arguments:?}"))
+        Ok(command)
+    }
+
+    /// The same, run with this as its standard input.
+    ///
+    /// # Errors
+    /// When it cannot be run at all.
+    pub async fn berth_piped(&self, arguments: &[&str], input: &[u8]) -> Result<std::process::Output> {
+        let mut command = self.berth_command(arguments)?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let running = async {
+            let mut child = command.spawn()?;
+            let mut stdin = child.stdin.take();
+            let feed = async {
+                if let Some(mut stdin) = stdin.take() {
+                    // Who reads no further has ended, or is about to.
+                    let _ = stdin.write_all(input).await;
+                }
+            };
+            let (output, ()) = tokio::join!(child.wait_with_output(), feed);
+            output
+        };
+        running.await.with_context(|| format!("run berth {arguments:?}"))
     }
 
     /// WARN and ERROR lines that contain this text are part of what the test does.

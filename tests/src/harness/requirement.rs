@@ -37,11 +37,23 @@ pub fn require_registry() -> Option<PathBuf> {
     met("an image registry (`make setup`)", || program.is_some()).then_some(program)?
 }
 
+/// A shell and the usual programs in one static file. It is fetched when it is missing.
+pub fn require_busybox() -> Option<PathBuf> {
+    let program = script("fetch.sh", &["busybox-static", "busybox"]);
+    met("a static busybox (`make setup`)", || program.is_some()).then_some(program)?
+}
+
 /// The Python that has the AWS clients of `tests/api/clients/requirements.txt`. They are installed when they are missing.
 pub fn require_aws_clients() -> Option<PathBuf> {
     static PYTHON: std::sync::OnceLock<Option<PathBuf>> = std::sync::OnceLock::new();
     let python = PYTHON.get_or_init(|| Some(script("aws-clients.sh", &[])?.join("bin/python")));
     met("the AWS clients (`make setup`)", || python.is_some()).then(|| python.clone())?
+}
+
+/// A folder with AWS's session-manager-plugin. It is built when it is missing.
+pub fn require_session_plugin() -> Option<PathBuf> {
+    let folder = script("session-manager-plugin.sh", &[]);
+    met("AWS's session-manager-plugin (needs Go)", || folder.is_some()).then_some(folder)?
 }
 
 /// The path that a script of `deploy/` prints, once it has brought what is there.

@@ -17,6 +17,9 @@ use crate::task::hooks::secrets;
 
 /// How often a start is tried when a host port is still held by a container that is just ending.
 const PORT_ATTEMPTS: u32 = 10;
+/// Why containers that are to share a namespace do not start.
+const NOTHING_TO_SHARE: &str = "ResourceInitializationError: pidMode and ipcMode task need networkMode awsvpc: what the \
+                                containers share belongs to the one that holds the network of the task";
 const PORT_RETRY_DELAY: Duration = Duration::from_millis(200);
 
 /// One launch, from whichever of its operations on.
@@ -113,7 +116,8 @@ impl Subject {
     /// Gives the task its address, in the mode in which it has one of its own.
     async fn attach(&self, desired: &DesiredTask, launch: &mut Launch) -> Result<Option<Ipv4Addr>, String> {
         if launch.network_mode != ecs::NetworkMode::Awsvpc {
-            return Ok(None);
+            let shares = launch.pid_mode == ecs::PidMode::Task || launch.ipc_mode == ecs::IpcMode::Task;
+            return if shares { Err(NOTHING_TO_SHARE.to_owned()) } else { Ok(None) };
         }
         let Some(network) = self.operator.network() else {
             return Err(

@@ -54,8 +54,8 @@ fn host_config(launch: &Launch) -> HostConfig {
         network_mode: Some(network::mode(launch)),
         port_bindings: Some(network::port_bindings(launch)),
         links: non_empty(&launch.links),
-        pid_mode: (launch.pid_mode == ecs::PidMode::Host).then(|| "host".to_owned()),
-        ipc_mode: ipc_mode(launch.ipc_mode),
+        pid_mode: pid_mode(launch),
+        ipc_mode: ipc_mode(launch),
         binds: Some(launch.mounts.iter().map(bind).collect()),
         volumes_from: non_empty(&launch.volumes_from),
         log_config: container.log_configuration.as_ref().map(log_config),
@@ -97,11 +97,23 @@ fn memory_swap(launch: &Launch, linux: &ecs::LinuxParameters) -> Option<i64> {
     linux.max_swap.map(|swap| (memory + i64::from(swap)) * BYTES_PER_MIB)
 }
 
-fn ipc_mode(mode: ecs::IpcMode) -> Option<String> {
-    match mode {
-        ecs::IpcMode::Host => Some("host".to_owned()),
-        ecs::IpcMode::None => Some("none".to_owned()),
-        ecs::IpcMode::Task | ecs::IpcMode::Unspecified => None,
+/// Containers of a task see each other's processes in the namespace of the one that holds their network.
+fn pid_mode(launch: &Launch) -> Option<String> {
+    match launch.pid_mode {
+        ecs::PidMode::Host => Some("host".to_owned()),
+        ecs::PidMode::Task => launch.network_of.as_ref().map(|holder| format!("container:{holder}")),
+        ecs::PidMode::Unspecified => None,
+    }
+}
+
+/// The container that holds the network of a task lets the others share its memory.
+fn ipc_mode(launch: &Launch) -> Option<String> {
+    match (launch.ipc_mode, &launch.network_of) {
+        (ecs::IpcMode::Host, _) => Some("host".to_owned()),
+        (ecs::IpcMode::None, _) => Some("none".to_owned()),
+        (ecs::IpcMode::Task, Some(holder)) => Some(format!("container:{holder}")),
+        (ecs::IpcMode::Task, None) => Some("shareable".to_owned()),
+        (ecs::IpcMode::Unspecified, _) => None,
     }
 }
 
@@ -207,6 +219,17 @@ mod tests {
         assert_eq!(config.test, Some(vec!["CMD-SHELL".to_owned(), "true".to_owned()]));
         assert_eq!(config.interval, Some(7_000_000_000));
         assert_eq!((config.timeout, config.retries), (Some(5_000_000_000), Some(3)));
+    }
+
+    #[test]
+    fn containers_of_a_task_share_what_its_definition_says_with_the_one_that_holds_its_network() {
+        let holder = Launch { ipc_mode: ecs::IpcMode::Task, ..Default::default() };
+        let member =
+            Launch { pid_mode: ecs::PidMode::Task, network_of: Some("pause".to_owned()), ..holder.clone() };
+        assert_eq!((pid_mode(&holder), ipc_mode(&holder).as_deref()), (None, Some("shareable")));
+        assert_eq!(pid_mode(&member).as_deref(), Some("container:pause"));
+        assert_eq!(ipc_mode(&member).as_deref(), Some("container:pause"));
+        assert_eq!((pid_mode(&Launch::default()), ipc_mode(&Launch::default())), (None, None));
     }
 
     #[test]

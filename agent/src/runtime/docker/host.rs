@@ -59,6 +59,7 @@ fn capabilities(about: &SystemInfo, api_minor: usize) -> Vec<String> {
         .map(|minor| format!("com.amazonaws.ecs.capability.docker-remote-api.1.{minor}"));
     let always = [
         "com.amazonaws.ecs.capability.privileged-container",
+        "ecs.capability.pid-ipc-namespace-sharing",
         "ecs.capability.efs",
         "ecs.capability.efsAuth",
         "ecs.capability.container-ordering",

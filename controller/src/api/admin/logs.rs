@@ -60,7 +60,7 @@ pub(super) fn find<'a>(cluster: &str, task: &str, view: &'a State) -> Result<&'a
     view.task(id).map(AsRef::as_ref).filter(|task| task.cluster == cluster.name).ok_or_else(missing)
 }
 
-fn has_container(task: &Task, container: &str, view: &State) -> bool {
+pub(super) fn has_container(task: &Task, container: &str, view: &State) -> bool {
     let definition = view.task_definition(&task.definition);
     let mut defined = definition.iter().flat_map(|definition| &definition.facts.containers);
     defined.any(|defined| defined.name == container)

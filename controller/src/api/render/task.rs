@@ -20,6 +20,7 @@ pub(crate) fn task(task: &Task, view: &State, shown: Tags) -> pb::Task {
     let scope = view.scope();
     let definition = view.task_definition(&task.definition).map(|definition| &**definition);
     let spec = task.spec.as_ref().map(|spec| spec.to_owned_message()).unwrap_or_default();
+    let is_connected = view.instance(task.instance).is_some_and(|instance| instance.connected);
     let mut message = pb::Task {
         task_arn: Some(scope.task(&task.cluster, task.id)),
         cluster_arn: Some(scope.cluster(&task.cluster)),
@@ -27,7 +28,7 @@ pub(crate) fn task(task: &Task, view: &State, shown: Tags) -> pb::Task {
             .is_placed()
             .then(|| scope.container_instance(&task.cluster, task.instance)),
         task_definition_arn: Some(scope.task_definition(&task.definition)),
-        containers: container::containers(task, definition, scope),
+        containers: container::containers(task, definition, scope, is_connected),
         overrides: Some(container::overrides(task, definition)),
         cpu: Some(task.needs.cpu_units.to_string()),
         memory: Some(task.needs.memory_mib.to_string()),

@@ -2,18 +2,23 @@
 
 use berth_model::id::InstanceId;
 use berth_proto::admin::v1 as pb;
+use berth_proto::admin::v1::conduit_request::Message;
+use berth_proto::agent::v1::conduit_input::Input;
+use berth_proto::agent::v1::conduit_target::Target;
 use berth_proto::agent::v1::{
-    ContainerUsage, ImagePull, LogChunk, LogSource as Output_, OpenLogs, ReadUsage, Usage, UsageSample,
+    Command as AgentCommand, ConduitInput, ConduitOutput, ConduitTarget, ContainerUsage, ImagePull, LogChunk,
+    LogSource as Output_, OpenConduit, OpenLogs, ReadUsage, Usage, UsageSample,
 };
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use tokio::sync::mpsc;
 use tonic::{Status, async_trait};
 
 use super::cases;
 use super::controller::{exception, refusal};
 use super::fixture::{id_of, small_definition};
 use crate::api::depends::RemoveError;
-use crate::api::{LogSource, Membership, Reconcilers, Unavailable, UsageSource};
+use crate::api::{ConduitSource, LogSource, Membership, Reconcilers, Unavailable, UsageSource};
 
 mod events;
 mod keys;
@@ -81,6 +86,57 @@ impl LogSource for Output {
     }
 }
 
+/// A command that gives back what it is given, and ends with 3 when that ends.
+#[async_trait]
+impl ConduitSource for Output {
+    async fn open(
+        &self,
+        _: InstanceId,
+        _: OpenConduit,
+        input: mpsc::Receiver<ConduitInput>,
+    ) -> Result<BoxStream<'static, Result<ConduitOutput, Status>>, Unavailable> {
+        let outputs = futures::stream::unfold(Some(input), |input| async {
+            let mut input = input?;
+            match input.recv().await?.input {
+                Some(Input::Bytes(bytes)) => {
+                    Some((Ok(ConduitOutput { bytes, ..ConduitOutput::default() }), Some(input)))
+                }
+                _ => Some((Ok(ConduitOutput { exit_code: Some(3), ..ConduitOutput::default() }), None)),
+            }
+        });
+        Ok(outputs.boxed())
+    }
+
+    async fn end(&self, request_id: &str) -> bool {
+        request_id == "ecs-execute-command-open"
+    }
+}
+
+fn start(task: &str, container: &str, command: &[&str]) -> pb::ConduitRequest {
+    let arguments = command.iter().map(|word| (*word).to_owned()).collect();
+    let command = Target::Command(AgentCommand { arguments, ..AgentCommand::default() });
+    let start = pb::ConduitStart {
+        task: task.to_owned(),
+        container: container.to_owned(),
+        target: Some(ConduitTarget { target: Some(command) }),
+        force: true,
+        ..pb::ConduitStart::default()
+    };
+    pb::ConduitRequest { message: Some(Message::Start(start)) }
+}
+
+fn consenting(mut request: pb::ConduitRequest) -> pb::ConduitRequest {
+    if let Some(Message::Start(start)) = &mut request.message {
+        start.force = false;
+    }
+    request
+}
+
+fn typed(input: Input) -> pb::ConduitRequest {
+    let input = ConduitInput { input: Some(input) };
+    pb::ConduitRequest { message: Some(Message::Input(input)) }
+}
+
 #[async_trait]
 impl UsageSource for Output {
     async fn read(&self, instance: InstanceId, question: ReadUsage) -> Result<Usage, Unavailable> {
@@ -117,6 +173,35 @@ cases!(
     (ListReconcilers, Answered, reconcilers_say_what_they_did, async |controller| {
         let answer = controller.admin().list_reconcilers(pb::ListReconcilersRequest {}).await.unwrap();
         assert_eq!(answer.into_inner().reconcilers[0].rounds, 3);
+    }),
+    (OpenConduit, Answered, what_is_typed_reaches_the_command_and_its_end_the_caller, async |controller| {
+        controller.define(small_definition("small")).await;
+        controller.join("a").await;
+        let task = controller.run("small").await.task_arn.unwrap();
+        let typed =
+            [start(&task, "", &["cat"]), typed(Input::Bytes(b"hello".to_vec())), typed(Input::End(true))];
+        let outputs =
+            controller.admin().open_conduit(futures::stream::iter(typed)).await.unwrap().into_inner();
+        let outputs: Vec<ConduitOutput> = outputs.map(Result::unwrap).collect().await;
+        assert_eq!((outputs[0].bytes.as_slice(), outputs[1].exit_code), (b"hello".as_slice(), Some(3)));
+        assert_eq!(outputs.len(), 2);
+    }),
+    (OpenConduit, Refused, nothing_runs_in_what_is_not_there_or_does_not_agree, async |controller| {
+        controller.define(small_definition("small")).await;
+        controller.join("a").await;
+        let task = controller.run("small").await.task_arn.unwrap();
+        let rows = [
+            (start(&task, "nobody", &["sh"]), "The container name that you specified doesn't match"),
+            (start(&"0".repeat(32), "", &["sh"]), "The referenced task was not found."),
+            (start(&task, "", &[]), "Command can not be blank."),
+            (typed(Input::End(true)), "The first message says what is wanted of which task."),
+            (consenting(start(&task, "", &["sh"])), "The execute command failed because execute command"),
+        ];
+        for (request, expected) in rows {
+            let answer = controller.admin().open_conduit(futures::stream::iter([request])).await;
+            let text = refusal(answer).1;
+            assert!(text.starts_with(expected), "{text}");
+        }
     }),
     (ReadLogs, Answered, the_agent_of_the_task_is_asked, async |controller| {
         controller.define(small_definition("small")).await;

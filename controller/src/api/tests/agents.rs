@@ -1,6 +1,8 @@
 //! What agents of ECS ask and report, and commands in containers.
 
-use berth_model::task::{Observed, TaskStatus};
+use berth_model::command::Command;
+use berth_model::id::TaskId;
+use berth_model::task::{ContainerObservation, Observed, TaskStatus};
 use berth_proto::ecs::v1 as pb;
 use berth_proto::ecs::v1::commands_client::CommandsClient;
 use berth_proto::ecs::v1::state_changes_client::StateChangesClient;
@@ -18,9 +20,27 @@ async fn running(controller: &Controller) -> String {
     controller.define(small_definition("web")).await;
     controller.join("a").await;
     let id = id_of(&controller.run("web").await);
-    let containers = vec![running_web()];
-    controller.report(id, Observed { last_status: TaskStatus::Running, containers, ..Observed::default() });
+    runs(controller, id, "web");
     id.to_string()
+}
+
+/// One in which commands may be run.
+async fn enabled(controller: &Controller) -> String {
+    controller.define(small_definition("web")).await;
+    controller.join("a").await;
+    let request = pb::RunTaskRequest {
+        task_definition: Some("web".into()),
+        enable_execute_command: Some(true),
+        ..pb::RunTaskRequest::default()
+    };
+    let id = id_of(&controller.tasks().run_task(request).await.unwrap().into_inner().tasks[0]);
+    runs(controller, id, "main");
+    id.to_string()
+}
+
+fn runs(controller: &Controller, id: TaskId, container: &str) {
+    let containers = vec![ContainerObservation { name: container.to_owned(), ..running_web() }];
+    controller.report(id, Observed { last_status: TaskStatus::Running, containers, ..Observed::default() });
 }
 
 fn of_container(task: &str, status: &str) -> pb::SubmitContainerStateChangeRequest {
@@ -101,6 +121,50 @@ cases!(
         );
         let (_, text) = refusal(client.execute_command(command(&task, Some("none"))).await);
         assert!(text.starts_with("The container name that you specified doesn't match"), "{text}");
+    }),
+    (ExecuteCommand, Answered, a_session_leads_to_the_container_for_a_minute, async |controller| {
+        let task = enabled(&controller).await;
+        let described = pb::DescribeTasksRequest { tasks: vec![task.clone()], ..Default::default() };
+        let described = controller.tasks().describe_tasks(described).await.unwrap().into_inner();
+        let agent = &described.tasks[0].containers[0].managed_agents[0];
+        assert_eq!(
+            (agent.name(), agent.last_status()),
+            (pb::ManagedAgentName::ExecuteCommandAgent, "RUNNING")
+        );
+        let mut client = CommandsClient::new(controller.signed());
+        let command =
+            pb::ExecuteCommandRequest { command: Some("sh -c 'a b'".into()), ..command(&task, None) };
+        let answer = client.execute_command(command).await.unwrap().into_inner();
+        assert_eq!((answer.container_name(), answer.interactive()), ("main", true));
+        assert_eq!(answer.container_arn, described.tasks[0].containers[0].container_arn);
+        let session = answer.session.unwrap();
+        assert!(session.session_id().starts_with("ecs-execute-command-"), "{session:?}");
+        assert!(session.stream_url().contains(session.session_id()), "{session:?}");
+        let granted = |later_ms| {
+            controller
+                .api
+                .authenticator()
+                .granted(session.token_value(), controller.clock.unix_ms() + later_ms)
+        };
+        let (granted_now, principal) = granted(0).unwrap();
+        assert_eq!(*principal.access_key_id, *controller.identity.admin_key.access_key_id);
+        assert_eq!(granted_now.session_id, session.session_id());
+        assert_eq!(granted_now.command.unwrap().arguments, ["sh", "-c", "a b"]);
+        assert!(granted(59_999).is_some() && granted(60_000).is_none());
+        let other = session.token_value().replace(&session.token_value()[20..24], "AAAA");
+        assert!(controller.api.authenticator().granted(&other, controller.clock.unix_ms()).is_none());
+    }),
+    (ExecuteCommand, Refused, a_task_whose_agent_is_away_is_not_connected, async |controller| {
+        let task = enabled(&controller).await;
+        let instance = controller.view().task(task.parse().unwrap()).unwrap().instance;
+        let away = Command::SetInstanceConnected { id: instance, connected: false };
+        controller.consensus.apply(away).unwrap();
+        let mut client = CommandsClient::new(controller.signed());
+        let (name, _) = refusal(client.execute_command(command(&task, None)).await);
+        assert_eq!(name, "TargetNotConnectedException");
+        let described = pb::DescribeTasksRequest { tasks: vec![task], ..Default::default() };
+        let described = controller.tasks().describe_tasks(described).await.unwrap().into_inner();
+        assert_eq!(described.tasks[0].containers[0].managed_agents[0].last_status(), "STOPPED");
     }),
     (UpdateContainerAgent, Refused, there_never_is_an_update, async |controller| {
         let instance = controller.join("a").await.to_string();

@@ -85,6 +85,7 @@ impl Controller {
             membership: Arc::new(Controllers),
             reconcilers: Arc::new(Loops),
             logs: Arc::new(Output),
+            conduits: Arc::new(Output),
             usage: Arc::new(Output),
             clock: clock.clone(),
             entropy,

@@ -14,7 +14,7 @@ pub(super) enum Kind {
 }
 
 /// Operations that have nothing to answer yet.
-const NEVER_ANSWERED: [&str; 24] = [
+const NEVER_ANSWERED: [&str; 23] = [
     "ecs.AssociateGatewayWithCluster",
     "ecs.CreateDaemon",
     "ecs.CreateExpressGatewayService",
@@ -30,7 +30,6 @@ const NEVER_ANSWERED: [&str; 24] = [
     "ecs.DescribeGatewayResources",
     "ecs.DescribeGatewayRoute",
     "ecs.DisassociateGatewayFromCluster",
-    "ecs.ExecuteCommand",
     "ecs.ListDaemonDeployments",
     "ecs.ListServicesByNamespace",
     "ecs.RegisterDaemonTaskDefinition",

@@ -75,6 +75,7 @@ impl Create {
         request.propagate_tags = self.propagate_tags.map(i32::from).or(request.propagate_tags);
         request.health_check_grace_period_seconds =
             settings.health_check_grace_period.or(request.health_check_grace_period_seconds);
+        request.enable_execute_command = settings.enable_execute_command.or(request.enable_execute_command);
         request.availability_zone_rebalancing =
             settings.availability_zone_rebalancing.map(i32::from).or(request.availability_zone_rebalancing);
         if self.daemon {

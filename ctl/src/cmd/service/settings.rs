@@ -33,6 +33,9 @@ pub(super) struct Settings {
     /// Whether tasks are moved when availability zones are unevenly loaded: enabled or disabled
     #[arg(long, value_parser = rebalancing, value_name = "WHAT")]
     pub(super) availability_zone_rebalancing: Option<AvailabilityZoneRebalancing>,
+    /// Whether commands may be run in tasks that are started from now on: true or false
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "WHETHER")]
+    pub(super) enable_execute_command: Option<bool>,
     /// spread=zone, spread=FIELD, binpack=cpu, binpack=memory or random; several are applied in order
     #[arg(long, value_parser = syntax::placement_strategy, value_name = "STRATEGY")]
     pub(super) placement_strategy: Vec<PlacementStrategy>,

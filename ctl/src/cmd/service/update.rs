@@ -15,8 +15,8 @@ use crate::wait::WaitArgs;
 #[command(
     group(ArgGroup::new("change").required(true).multiple(true).args([
         "task_definition", "desired_count", "minimum_healthy_percent", "maximum_percent", "circuit_breaker",
-        "health_check_grace_period", "availability_zone_rebalancing", "placement_strategy", "placement_constraint",
-        "file", "force_new_deployment",
+        "health_check_grace_period", "availability_zone_rebalancing", "enable_execute_command", "placement_strategy",
+        "placement_constraint", "file", "force_new_deployment",
     ])),
     override_usage = "berth service update <NAME> <WHAT TO CHANGE>...",
     after_help = "\
@@ -70,6 +70,7 @@ impl Update {
         request.desired_count = settings.desired_count.or(request.desired_count);
         request.health_check_grace_period_seconds =
             settings.health_check_grace_period.or(request.health_check_grace_period_seconds);
+        request.enable_execute_command = settings.enable_execute_command.or(request.enable_execute_command);
         request.availability_zone_rebalancing =
             settings.availability_zone_rebalancing.map(i32::from).or(request.availability_zone_rebalancing);
         if self.force_new_deployment {

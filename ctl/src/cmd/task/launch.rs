@@ -85,6 +85,9 @@ pub(crate) struct Run {
     /// A tag, as KEY=VALUE
     #[arg(long = "tag", value_parser = syntax::tag, value_name = "KEY=VALUE")]
     tags: Vec<Tag>,
+    /// Let commands be run in it: `berth exec`, and ExecuteCommand
+    #[arg(long)]
+    enable_execute_command: bool,
     #[command(flatten)]
     queue: Queue,
     #[command(flatten)]
@@ -110,6 +113,9 @@ pub(crate) struct Start {
     /// A tag, as KEY=VALUE
     #[arg(long = "tag", value_parser = syntax::tag, value_name = "KEY=VALUE")]
     tags: Vec<Tag>,
+    /// Let commands be run in it: `berth exec`, and ExecuteCommand
+    #[arg(long)]
+    enable_execute_command: bool,
     #[command(flatten)]
     network: Network,
 }
@@ -196,6 +202,7 @@ impl Run {
                 tags: self.tags.clone(),
                 client_token: Some(client_token()),
                 queue: self.queue.message(),
+                enable_execute_command: self.enable_execute_command.then_some(true),
                 network_configuration: self.network.message(),
                 ..RunTaskRequest::default()
             };
@@ -221,6 +228,7 @@ impl Start {
             group: self.group,
             started_by: self.started_by,
             tags: self.tags,
+            enable_execute_command: self.enable_execute_command.then_some(true),
             network_configuration: self.network.message(),
             ..StartTaskRequest::default()
         };

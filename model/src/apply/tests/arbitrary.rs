@@ -8,7 +8,7 @@ use crate::cluster::{Cluster, ClusterStatus};
 use crate::command::{
     AdvanceService, Bootstrap, ChangeSecret, Command, Deletion, Forget, NewDeployment, PlaceTasks, Placing,
     PutParameter, QueueTasks, RecordRefusal, ServiceUpdate, SetInstanceStatus, StartTasks, StopTasks,
-    TaskReport,
+    TaskNote, TaskReport,
 };
 use crate::container_instance::{ContainerInstance, InstanceStatus};
 use crate::fit::Refused;
@@ -64,6 +64,10 @@ pub(super) fn command(state: &State, now: Timestamp, dice: &mut Dice) -> Command
             (instance_id(dice), attributes(dice)),
         ]),
         75 => Command::DeleteAttributes(vec![(instance_id(dice), format!("a{}", dice.below(12)))]),
+        97 => Command::NoteTask(TaskNote {
+            task: task_id(state, dice),
+            message: "somebody looked in".to_owned(),
+        }),
         76..=93 => report(state, now, dice),
         94..=95 => security_group(state, dice),
         96 => Command::RecordRefusal(Box::new(refusal(state, now, dice))),

@@ -114,7 +114,6 @@ fn extras(request: &pb::CreateServiceRequest) -> Extras<'_> {
         monitoring: request.monitoring.as_ref(),
         capacity: &request.capacity_provider_strategy,
         role: request.role.as_deref(),
-        execute_command: request.enable_execute_command,
         grace_period_seconds: request.health_check_grace_period_seconds,
     }
 }
@@ -191,7 +190,7 @@ fn build(
         tags: tag::render(&tag::parse(&request.tags)?),
         enable_ecs_managed_tags: Some(request.enable_ecs_managed_tags()),
         propagate_tags: Some(propagate.unwrap_or(pb::PropagateTags::None).into()),
-        enable_execute_command: Some(false),
+        enable_execute_command: Some(request.enable_execute_command()),
         ..pb::Service::default()
     };
     let now = admission.now;

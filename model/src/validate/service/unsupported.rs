@@ -20,7 +20,6 @@ pub(super) struct Extras<'a> {
     pub(super) monitoring: Option<&'a pb::MonitoringConfiguration>,
     pub(super) capacity: &'a [pb::CapacityProviderStrategyItem],
     pub(super) role: Option<&'a str>,
-    pub(super) execute_command: Option<bool>,
     pub(super) grace_period_seconds: Option<i32>,
 }
 
@@ -55,7 +54,6 @@ impl Extras<'_> {
             ),
             (!self.capacity.is_empty(), "A capacityProviderStrategy"),
             (self.role.is_some_and(|role| !role.is_empty()), "A service with a role"),
-            (self.execute_command == Some(true), "enableExecuteCommand"),
         ];
         match asked.into_iter().find(|(asked, _)| *asked) {
             Some((_, what)) => Err(unsupported(what)),

@@ -96,7 +96,6 @@ fn extras(request: &pb::UpdateServiceRequest) -> Extras<'_> {
         monitoring: request.monitoring.as_ref(),
         capacity: items(request.capacity_provider_strategy.as_ref(), |list| &list.items),
         role: None,
-        execute_command: request.enable_execute_command,
         grace_period_seconds: request.health_check_grace_period_seconds,
     }
 }
@@ -125,6 +124,9 @@ fn spec(
     }
     if request.enable_ecs_managed_tags.is_some() {
         spec.enable_ecs_managed_tags = request.enable_ecs_managed_tags;
+    }
+    if request.enable_execute_command.is_some() {
+        spec.enable_execute_command = request.enable_execute_command;
     }
     if request.health_check_grace_period_seconds.is_some() {
         spec.health_check_grace_period_seconds = request.health_check_grace_period_seconds;

@@ -49,6 +49,8 @@ pub(super) struct Template<'a> {
     started_by: Option<Arc<str>>,
     overrides: Option<Wire<pb::TaskOverride>>,
     tags: Vec<Tag>,
+    /// Whether commands may be run in it.
+    executes: bool,
     traceparent: Option<Arc<str>>,
     /// Constraints and strategies of the call, when it has any.
     rules: Option<Arc<PlacementRules>>,
@@ -84,6 +86,7 @@ impl Call<'_> {
             started_by: self.started_by.filter(|text| !text.is_empty()).map(Arc::from),
             overrides: overridden.map(|overrides| Wire::new(overrides.clone())),
             tags: self.tags(cluster, definition)?,
+            executes: self.execute_command == Some(true),
             traceparent: admission.traceparent.as_deref().map(Arc::from),
             rules: (*rules != PlacementRules::default()).then(|| Arc::new(rules.clone())),
             network: Membership::of(self.launch.network).map(Arc::new),
@@ -92,9 +95,6 @@ impl Call<'_> {
     }
 
     fn check(&self) -> Result<(), ApiError> {
-        if self.execute_command == Some(true) {
-            return Err(unsupported("enableExecuteCommand"));
-        }
         if !self.volumes.is_empty() {
             return Err(unsupported("volumeConfigurations"));
         }
@@ -147,7 +147,9 @@ impl Template<'_> {
             started_by: self.started_by.clone(),
             overrides: self.overrides.clone(),
             tags: self.tags.clone(),
-            spec: None,
+            spec: self
+                .executes
+                .then(|| Wire::new(pb::Task { enable_execute_command: Some(true), ..pb::Task::default() })),
             traceparent: self.traceparent.clone(),
             created_at: self.now,
             needs: self.needs.clone(),

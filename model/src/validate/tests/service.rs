@@ -221,7 +221,6 @@ fn what_is_not_there_yet_is_refused_and_what_is_off_is_not() {
         (json!({"volumeConfigurations": [{"name": "v"}]}), "A service with volumeConfigurations"),
         (json!({"capacityProviderStrategy": [{"capacityProvider": "p"}]}), "A capacityProviderStrategy"),
         (json!({"role": "r"}), "A service with a role"),
-        (json!({"enableExecuteCommand": true}), "enableExecuteCommand"),
         (deployment(json!({"strategy": "BLUE_GREEN"})), "A deployment strategy other than ROLLING"),
         (deployment(json!({"alarms": {"alarmNames": ["a"], "enable": true}})), "Deployment alarms"),
         (deployment(json!({"bakeTimeInMinutes": 1})), "bakeTimeInMinutes"),
@@ -275,7 +274,7 @@ fn what_is_not_there_yet_is_refused_and_what_is_off_is_not() {
             "Availability Zone rebalancing cannot be ENABLED for the service: its first placement strategy is not \
              spread.",
         ),
-        (json!({"availabilityZoneRebalancing": "DISABLED", "enableExecuteCommand": false}), "ok"),
+        (json!({"availabilityZoneRebalancing": "DISABLED", "enableExecuteCommand": true}), "ok"),
         (deployment(json!({"strategy": "ROLLING", "bakeTimeInMinutes": 0})), "ok"),
         (json!({"enableECSManagedTags": true, "propagateTags": "SERVICE"}), "ok"),
     ]);

@@ -73,10 +73,6 @@ fn calls_that_ecs_refuses_are_refused() {
             "UnsupportedFeatureException: A resourceRequirement of type NeuronDevice is not supported yet.",
         ),
         (
-            json!({"enableExecuteCommand": true}),
-            "UnsupportedFeatureException: enableExecuteCommand is not supported yet.",
-        ),
-        (
             json!({"propagateTags": "SERVICE"}),
             "Invalid value for propagateTags: only the tasks of a service can have the tags of one.",
         ),

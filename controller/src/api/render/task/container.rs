@@ -3,9 +3,10 @@
 use berth_model::arn::Scope;
 use berth_model::task::{ContainerObservation, ContainerStatus, PortBinding, Task};
 use berth_model::task_definition::TaskDefinition;
+use berth_model::validate::execute_command::is_enabled;
 use berth_proto::ecs::v1 as pb;
 
-use super::super::text;
+use super::super::{text, time};
 use super::health;
 
 /// The containers, in the order of the definition. A definition may be deleted once its tasks are over; then there are
@@ -14,6 +15,7 @@ pub(super) fn containers(
     task: &Task,
     definition: Option<&TaskDefinition>,
     scope: &Scope,
+    is_connected: bool,
 ) -> Vec<pb::Container> {
     match definition {
         Some(definition) => {
@@ -21,7 +23,7 @@ pub(super) fn containers(
             let mut gpu_ids = task.scheduling.gpu_ids.iter();
             let message = |one: &pb::ContainerDefinition| pb::Container {
                 gpu_ids: gpu_ids.by_ref().take(gpus(definition, one.name())).cloned().collect(),
-                ..container(task, one, scope)
+                ..container(task, one, scope, is_connected)
             };
             containers.map(message).collect()
         }
@@ -32,7 +34,7 @@ pub(super) fn containers(
             .map(|seen| {
                 let definition =
                     pb::ContainerDefinition { name: Some(seen.name.clone()), ..Default::default() };
-                container(task, &definition, scope)
+                container(task, &definition, scope, is_connected)
             })
             .collect(),
     }
@@ -57,7 +59,12 @@ fn gpus(definition: &TaskDefinition, container: &str) -> usize {
     usize::try_from(facts.map_or(0, |facts| facts.gpus)).unwrap_or(usize::MAX)
 }
 
-fn container(task: &Task, definition: &pb::ContainerDefinition, scope: &Scope) -> pb::Container {
+fn container(
+    task: &Task,
+    definition: &pb::ContainerDefinition,
+    scope: &Scope,
+    is_connected: bool,
+) -> pb::Container {
     let name = definition.name.as_deref().unwrap_or_default();
     let seen = task.observed.containers.iter().find(|seen| seen.name == name);
     let given = task
@@ -85,9 +92,31 @@ fn container(task: &Task, definition: &pb::ContainerDefinition, scope: &Scope) -
             given.and_then(|given| given.memory_reservation),
             definition.memory_reservation,
         ),
+        managed_agents: managed_agents(task, last_status(task, seen), is_connected),
         last_log_lines: seen.map(|seen| seen.last_log_lines.clone()).unwrap_or_default(),
         ..pb::Container::default()
     }
+}
+
+/// The agent through which commands get in: that of the instance, which stands for one in the container.
+fn managed_agents(task: &Task, status: ContainerStatus, is_connected: bool) -> Vec<pb::ManagedAgent> {
+    if !is_enabled(task) {
+        return Vec::new();
+    }
+    let (status, reason) = match status {
+        ContainerStatus::Running if is_connected => (ContainerStatus::Running, None),
+        ContainerStatus::Running => {
+            (ContainerStatus::Stopped, Some("The agent of the task is not connected.".to_owned()))
+        }
+        ContainerStatus::Stopped => (ContainerStatus::Stopped, None),
+        _ => (ContainerStatus::Pending, None),
+    };
+    vec![pb::ManagedAgent {
+        last_started_at: time(task.observed.started_at.filter(|_| status != ContainerStatus::Pending)),
+        name: Some(pb::ManagedAgentName::ExecuteCommandAgent.into()),
+        reason,
+        last_status: Some(status.as_str().to_owned()),
+    }]
 }
 
 /// A container of a task that is over is over, whether or not its agent could say so.

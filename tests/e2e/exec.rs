@@ -1,0 +1,347 @@
+//! Commands in containers, files of them, and connections to them.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::ensure;
+use berth_tests::harness::api::id_of;
+use berth_tests::harness::fleet::{Fleet, Member};
+use berth_tests::harness::wait::until;
+use berth_tests::harness::{
+    command, require_aws_clients, require_busybox, require_docker, require_session_plugin,
+};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+use tokio::process::Child;
+
+use super::{SOON, deploy};
+
+/// What talks to the command line as a person at a terminal does.
+const TERMINAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/terminal.py");
+
+/// A fleet with one task of the test application, and that task's id.
+async fn with_task(builder: berth_tests::harness::fleet::Builder) -> (Fleet, String) {
+    let fleet = builder.start().await;
+    deploy(&fleet, "web", 1).await;
+    let task = fleet.running("web", 1).await.expect("it runs").remove(0);
+    let id = id_of(task.task_arn()).to_owned();
+    (fleet, id)
+}
+
+/// Brings a shell into the task's container.
+async fn equip(fleet: &Fleet, task: &str) -> bool {
+    let Some(busybox) = require_busybox() else { return false };
+    let busybox = busybox.to_string_lossy().into_owned();
+    fleet.berth(&["cp", &busybox, &format!("{task}:/busybox"), "--force"]).await.expect("a copy");
+    let links = "/busybox mkdir -p /bin && /busybox --install -s /bin";
+    let made = fleet.berth(&["exec", task, "--force", "--", "/busybox", "sh", "-c", links]).await;
+    made.expect("a shell");
+    true
+}
+
+/// The commands that run in the container, one a line.
+async fn processes(fleet: &Fleet, task: &str) -> String {
+    fleet.berth(&["exec", task, "--force", "--", "/bin/ps", "-o", "args"]).await.expect("a list")
+}
+
+fn start(fleet: &Fleet, arguments: &[&str]) -> Child {
+    let mut command = fleet.berth_command(arguments).expect("it is built");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exec_passes_input_output_and_exit_code_through_any_controller() {
+    if !require_docker() {
+        return;
+    }
+    let (fleet, id) = with_task(Fleet::builder().controllers(3).agents(1)).await;
+
+    if !equip(&fleet, &id).await {
+        return;
+    }
+    // More than all buffers on the way together, so that both directions have to go on at once.
+    let piped: Vec<u8> = (0..4 << 20).map(|at: u32| at.to_le_bytes()[at as usize % 4]).collect();
+    for controller in 0..3 {
+        let endpoint = fleet.controller_address(controller).to_owned();
+        let script = "cat; echo copied >&2; exit 7";
+        let command = ["exec", "--endpoints", &endpoint, "--force", &id, "--", "/bin/sh", "-c", script];
+        let copied = fleet.berth_piped(&command, &piped).await.unwrap();
+        assert_eq!(copied.status.code(), Some(7), "{}", String::from_utf8_lossy(&copied.stderr));
+        assert!(copied.stdout == piped, "{} of {} bytes came back", copied.stdout.len(), piped.len());
+        assert_eq!(String::from_utf8_lossy(&copied.stderr), "copied\n");
+    }
+
+    let check = ["exec", &id, "--force", "-c", "app", "--", "/berth-app", "--check"];
+    let healthy = fleet.berth_output(&check).await.unwrap();
+    assert_eq!(healthy.status.code(), Some(0), "{}", String::from_utf8_lossy(&healthy.stderr));
+    let missing = fleet.berth_output(&["exec", &id, "--force", "--", "/nobody"]).await.unwrap();
+    assert!(!missing.status.success());
+    let without = fleet.berth_output(&["exec", &id, "--", "/berth-app"]).await.unwrap();
+    let said = String::from_utf8_lossy(&without.stderr).into_owned();
+    assert!(said.contains("execute command was not enabled") && said.contains("--force"), "{said}");
+    fleet.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_is_one_on_both_sides_and_is_left_as_it_was() {
+    if !require_docker() {
+        return;
+    }
+    let (fleet, id) = with_task(Fleet::builder().controllers(3).agents(1)).await;
+    if !equip(&fleet, &id).await {
+        return;
+    }
+    let berth = fleet.berth_command(&["exec", "-it", "--force", &id, "--", "/bin/sh"]).unwrap();
+    at_a_terminal("berth", berth.as_std()).await;
+    fleet.finish().await;
+}
+
+/// A person does with a command what is to be done with it in this way.
+async fn at_a_terminal(way: &str, program: &std::process::Command) {
+    let mut terminal = std::process::Command::new("python3");
+    terminal.arg(TERMINAL).arg(way).arg(program.get_program()).args(program.get_args());
+    for (name, value) in program.get_envs() {
+        terminal.env(name, value.unwrap_or_default());
+    }
+    let talk = tokio::task::spawn_blocking(move || command::output(&mut terminal));
+    let said = talk.await.expect("no panic").expect("a talk");
+    assert!(said.contains("all well"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_aws_cli_gets_in_with_its_own_plugin() {
+    if !require_docker() {
+        return;
+    }
+    let (Some(python), Some(plugin)) = (require_aws_clients(), require_session_plugin()) else {
+        return;
+    };
+    let (fleet, closed) = with_task(Fleet::builder().controllers(3).agents(1)).await;
+    let run = ["run", "web", "--detach", "--enable-execute-command", "--output", "json"];
+    let ran: Value = serde_json::from_str(&fleet.berth(&run).await.unwrap()).unwrap();
+    let arn = ran["tasks"][0]["taskArn"].as_str().unwrap_or_else(|| panic!("{ran}")).to_owned();
+    let open = id_of(&arn).to_owned();
+    until("the command agent of the task runs", SOON, async || {
+        let described = fleet.api().describe_tasks(vec![arn.clone()]).await?;
+        let agents = described.iter().flat_map(|task| &task.containers).flat_map(|one| &one.managed_agents);
+        ensure!(agents.map(|agent| agent.last_status()).collect::<Vec<_>>() == ["RUNNING"]);
+        Ok(())
+    })
+    .await;
+    if !equip(&fleet, &open).await {
+        return;
+    }
+    let aws = |task: &str| {
+        let mut aws = std::process::Command::new(python.with_file_name("aws"));
+        aws.args(["ecs", "execute-command", "--interactive", "--command", "/bin/sh -c 'exec /bin/sh'"]);
+        aws.args(["--cluster", "default", "--container", "app", "--task", task]);
+        let path = std::env::var("PATH").unwrap_or_default();
+        aws.env("PATH", format!("{}:{path}", plugin.display()))
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_DEFAULT_REGION", "us-east-1");
+        aws.env("AWS_ENDPOINT_URL", format!("http://{}", fleet.aws_address()));
+        let key = fleet.admin_key();
+        aws.env("AWS_ACCESS_KEY_ID", &key.access_key_id).env("AWS_SECRET_ACCESS_KEY", &key.secret_access_key);
+        aws
+    };
+    at_a_terminal("plugin", &aws(&open)).await;
+    at_a_terminal("refused", &aws(&closed)).await;
+    fleet.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_ends_with_its_caller_and_a_caller_with_its_container() {
+    if !require_docker() {
+        return;
+    }
+    let (mut fleet, id) = with_task(Fleet::builder().controllers(3).agents(1)).await;
+    if !equip(&fleet, &id).await {
+        return;
+    }
+    let sleeper = start(&fleet, &["exec", "--force", &id, "--", "/bin/sleep", "1234"]);
+    until("it runs", SOON, async || {
+        ensure!(processes(&fleet, &id).await.contains("sleep 1234"));
+        Ok(())
+    })
+    .await;
+    // Killed, it cannot say good-bye.
+    drop(sleeper);
+    until("it ends with its caller", SOON, async || {
+        ensure!(!processes(&fleet, &id).await.contains("sleep 1234"));
+        Ok(())
+    })
+    .await;
+
+    // Those who do not read hold up neither others nor the session of the agent.
+    let deaf: Vec<Child> =
+        (0..8).map(|_| start(&fleet, &["exec", "--force", &id, "--", "/bin/yes"])).collect();
+    until("they all print", SOON, async || {
+        ensure!(processes(&fleet, &id).await.matches("/bin/yes").count() == 8);
+        Ok(())
+    })
+    .await;
+    let before = fleet.memory_kib(Member::Controller(0)).unwrap();
+    for _ in 0..20 {
+        assert_eq!(fleet.berth(&["exec", "--force", &id, "--", "/bin/echo", "hi"]).await.unwrap(), "hi\n");
+    }
+    let after = fleet.memory_kib(Member::Controller(0)).unwrap();
+    assert!(after < before + (64 << 10), "from {before} to {after} KiB");
+    drop(deaf);
+
+    let waiting = start(&fleet, &["exec", "--force", &id, "--", "/bin/sleep", "4321"]);
+    until("it runs", SOON, async || {
+        ensure!(processes(&fleet, &id).await.contains("sleep 4321"));
+        Ok(())
+    })
+    .await;
+    fleet.scale("web", 0).await.unwrap();
+    let ended = tokio::time::timeout(SOON, waiting.wait_with_output()).await.unwrap().unwrap();
+    assert!(!ended.status.success(), "{ended:?}");
+    fleet.allow_disturbance();
+    fleet.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_outlives_a_change_of_controllers_and_ends_with_the_one_it_goes_through() {
+    if !require_docker() {
+        return;
+    }
+    let (mut fleet, id) = with_task(Fleet::builder().controllers(3).agents(1)).await;
+    if !equip(&fleet, &id).await {
+        return;
+    }
+    let endpoint = fleet.controller_address(0).to_owned();
+    let through = ["exec", "--endpoints", &endpoint, "--force", &id, "--", "/bin/sleep", "1234"];
+    let waiting = start(&fleet, &through);
+    until("it runs", SOON, async || {
+        ensure!(processes(&fleet, &id).await.contains("sleep 1234"));
+        Ok(())
+    })
+    .await;
+    fleet.kill(Member::Controller(0));
+    let ended = tokio::time::timeout(SOON, waiting.wait_with_output()).await.unwrap().unwrap();
+    assert_eq!(ended.status.code(), Some(3), "{}", String::from_utf8_lossy(&ended.stderr));
+    until("others are asked, and the command has ended", SOON, async || {
+        let listed = fleet.berth(&["exec", "--force", &id, "--", "/bin/ps", "-o", "args"]).await?;
+        ensure!(!listed.contains("sleep 1234"), "{listed}");
+        Ok(())
+    })
+    .await;
+    fleet.allow_disturbance();
+    fleet.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_go_in_and_come_out_as_they_are() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    if !require_docker() {
+        return;
+    }
+    let (fleet, id) = with_task(Fleet::builder().controllers(3).agents(1)).await;
+    if !equip(&fleet, &id).await {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let tree = folder.path().join("tree");
+    std::fs::create_dir_all(tree.join("deep/er")).unwrap();
+    // Larger than what fits into all buffers on the way.
+    let large: Vec<u8> = (0..8 << 20).map(|at: u32| (at / 7).to_le_bytes()[0]).collect();
+    std::fs::write(tree.join("deep/er/large"), &large).unwrap();
+    std::fs::write(tree.join("run"), "#!/bin/sh\n").unwrap();
+    std::fs::set_permissions(tree.join("run"), std::fs::Permissions::from_mode(0o751)).unwrap();
+    symlink("run", tree.join("link")).unwrap();
+    let copy = async |from: &str, to: &str| fleet.berth_output(&["cp", "--force", from, to]).await.unwrap();
+
+    let there = copy(tree.to_str().unwrap(), &format!("{id}:/srv")).await;
+    assert!(there.status.success(), "{there:?}");
+    // Into a directory that is there, under its own name.
+    let inside = copy(tree.join("run").to_str().unwrap(), &format!("{id}:/srv/deep")).await;
+    assert!(inside.status.success(), "{inside:?}");
+    let back = folder.path().join("back");
+    let fetched = copy(&format!("{id}:/srv"), back.to_str().unwrap()).await;
+    assert!(fetched.status.success(), "{fetched:?}");
+    assert!(std::fs::read(back.join("deep/er/large")).unwrap() == large);
+    assert_eq!(back.join("run").metadata().unwrap().permissions().mode() & 0o777, 0o751);
+    assert_eq!(std::fs::read_link(back.join("link")).unwrap().to_str(), Some("run"));
+    assert!(back.join("deep/run").is_file());
+
+    let script = "ln -s /etc/shadow /srv/out; ln -s ../../escape /srv/up";
+    fleet.berth(&["exec", "--force", &id, "--", "/bin/sh", "-c", script]).await.unwrap();
+    let again = folder.path().join("again");
+    let fetched = copy(&format!("{id}:/srv"), again.to_str().unwrap()).await;
+    assert!(fetched.status.success(), "{fetched:?}");
+    assert!(!again.join("out").is_symlink() && !again.join("up").is_symlink());
+    assert!(String::from_utf8_lossy(&fetched.stderr).contains("left out srv/out"), "{fetched:?}");
+    let missing = copy(&format!("{id}:/nobody"), back.to_str().unwrap()).await;
+    assert_eq!(missing.status.code(), Some(1), "{missing:?}");
+    let nowhere = copy(tree.join("run").to_str().unwrap(), &format!("{id}:/no/such/place")).await;
+    assert_eq!(nowhere.status.code(), Some(1), "{nowhere:?}");
+    fleet.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ports_of_a_task_are_reached_from_afar() {
+    if !require_docker() {
+        return;
+    }
+    let (fleet, id) = with_task(Fleet::builder().controllers(3).agents(1)).await;
+    if !equip(&fleet, &id).await {
+        return;
+    }
+    let mut forward = start(&fleet, &["port-forward", "--force", &id, ":8080", ":9", ":7000", ":7001"]);
+    let mut lines = BufReader::new(forward.stdout.take().unwrap()).lines();
+    let mut addresses = Vec::new();
+    for _ in 0..4 {
+        let line = lines.next_line().await.unwrap().unwrap();
+        addresses.push(line.split(' ').next().unwrap().parse::<std::net::SocketAddr>().unwrap());
+    }
+    let many = (0..30).map(|_| berth_tests::harness::http::get(addresses[0], "/"));
+    for answer in futures::future::join_all(many).await {
+        assert!(!answer.unwrap().is_empty());
+    }
+    // Nobody listens there: the connection ends, and the others do not.
+    let mut refused = TcpStream::connect(addresses[1]).await.unwrap();
+    assert_eq!(refused.read(&mut [0; 1]).await.unwrap_or(0), 0);
+    // What listens only on the container's own loopback is reached too.
+    let serving = ["exec", "--force", &id, "--", "/bin/httpd", "-f", "-p", "127.0.0.1:7001"];
+    let _inside = start(&fleet, &serving);
+    until("it is served", SOON, async || {
+        let mut stream = TcpStream::connect(addresses[3]).await?;
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await?;
+        ensure!(text.starts_with("HTTP/1."), "{text}");
+        Ok(())
+    })
+    .await;
+    // One side has said all it has to say, and the other answers then.
+    let counting = [
+        "exec",
+        "--force",
+        &id,
+        "--",
+        "/bin/nc",
+        "-l",
+        "-s",
+        "127.0.0.1",
+        "-p",
+        "7000",
+        "-e",
+        "/bin/wc",
+        "-c",
+    ];
+    let _server = start(&fleet, &counting);
+    let counted = until("what was sent is counted", SOON, async || {
+        let mut stream = TcpStream::connect(addresses[2]).await?;
+        stream.write_all(&vec![1; 1 << 20]).await?;
+        stream.shutdown().await?;
+        let mut text = String::new();
+        tokio::time::timeout(Duration::from_secs(20), stream.read_to_string(&mut text)).await??;
+        ensure!(!text.is_empty());
+        Ok(text)
+    })
+    .await;
+    assert_eq!(counted.trim(), (1 << 20).to_string());
+    fleet.finish().await;
+}
