@@ -42,7 +42,7 @@ use crate::region::Regions;
 use crate::session::Sessions;
 use crate::session::leases::Leases;
 use crate::wiring::{LogStreams, Members, PeerDoor, Reconciling, Store, Usages, Ways};
-use crate::{leader, metrics, session};
+use crate::{leader, metrics, session, wiring};
 
 /// How long calls and sessions may take to end, while consensus still answers them. The server gives calls two seconds.
 const SERVING_DRAIN: Duration = Duration::from_secs(4);
@@ -139,7 +139,7 @@ pub async fn run<L: Listen>(
     let Environment { listen, connector, certificate, storage, clock, entropy, shutdown } = environment;
     let address = local_address(&listen, "--listen")?;
     let advertise = if config.advertise.is_empty() { address.clone() } else { config.advertise.clone() };
-    let archive = open_archive(&storage, config, &entropy, &shutdown)?;
+    let archive = wiring::open_archive(&storage, config, &entropy, &shutdown)?;
     let setup = Setup {
         storage,
         address: advertise,
@@ -197,20 +197,6 @@ pub async fn run<L: Listen>(
     entered
 }
 
-/// The part of the archive of logs on this controller's disk, and its writer begun. A simulated controller has none.
-fn open_archive(
-    storage: &Storage,
-    config: &Config,
-    entropy: &Entropy,
-    shutdown: &Shutdown,
-) -> Result<Option<Disk>, Error> {
-    let Storage::Directory(data_dir) = storage else { return Ok(None) };
-    let (disk, writer) = Disk::open(data_dir, config.log_archive_mib << 20)?;
-    let writing = writer.run(shutdown.token().clone(), entropy.clone());
-    shutdown.spawn("log archive", OnError::Shutdown, writing);
-    Ok(Some(disk))
-}
-
 async fn end_within(time: Duration, scope: &Shutdown) {
     if let Err(error) = scope.drain(time).await {
         tracing::warn!(%error, "not everything ended in time");
@@ -264,9 +250,9 @@ impl Assembled {
             membership: Arc::new(Members(consensus.clone())),
             reconcilers: Arc::clone(&reconciling) as Arc<dyn api::Reconcilers>,
             logs: Arc::new(LogStreams { sessions: sessions.clone(), consensus: consensus.clone() }),
+            archive: Arc::new(archive.clone()),
             conduits: Arc::new(Ways { sessions: sessions.clone(), consensus: consensus.clone() }),
             usage: Arc::new(Usages { sessions: sessions.clone(), consensus: consensus.clone() }),
-            archive: Arc::new(archive.clone()),
             clock: clock.clone(),
             entropy: entropy.clone(),
             policy: config.policy(),

@@ -7,7 +7,9 @@ use berth_model::command::{Command, Outcome};
 use berth_model::id::{InstanceId, Revision};
 use berth_model::state::View;
 use berth_model::time::Timestamp;
+use berth_process::entropy::Entropy;
 use berth_process::reconcile::Status as ReconcilerStatus;
+use berth_process::shutdown::{OnError, Shutdown};
 use berth_proto::admin::v1 as admin;
 use berth_proto::agent::v1 as agent;
 use berth_proto::peer::v1 as peer;
@@ -17,14 +19,15 @@ use tonic::{Code, Status, async_trait};
 
 use crate::api::depends::RemoveError;
 use crate::api::{self, Unavailable};
-use crate::archive::{Disk, Quorum};
+use crate::archive::{self, Disk, Quorum};
 use crate::conduit::{self, Outputs};
+use crate::config::Config;
 use crate::leader::Current;
 use crate::limits::CONDUIT_CHUNKS_IN_FLIGHT;
 use crate::proposer::Proposer;
 use crate::raft::membership::MembershipError;
 use crate::raft::service::{LogStream as PeerLogStream, Sessions as PeerSessions};
-use crate::raft::{Consensus, ControllerId};
+use crate::raft::{Consensus, ControllerId, Storage};
 use crate::session::Sessions;
 use crate::session::leases::Leases;
 use crate::session::logs::{LogStream, OpenError};
@@ -335,4 +338,18 @@ pub(crate) fn chunks(stream: LogStream) -> BoxStream<'static, Result<agent::LogC
 
 fn unavailable(error: impl std::fmt::Display) -> Unavailable {
     Unavailable(error.to_string())
+}
+
+/// The part of the archive of logs on this controller's disk, and its writer begun. A simulated controller has none.
+pub(crate) fn open_archive(
+    storage: &Storage,
+    config: &Config,
+    entropy: &Entropy,
+    shutdown: &Shutdown,
+) -> Result<Option<Disk>, archive::OpenError> {
+    let Storage::Directory(data_dir) = storage else { return Ok(None) };
+    let (disk, writer) = Disk::open(data_dir, config.log_archive_mib << 20)?;
+    let writing = writer.run(shutdown.token().clone(), entropy.clone());
+    shutdown.spawn("log archive", OnError::Shutdown, writing);
+    Ok(Some(disk))
 }
