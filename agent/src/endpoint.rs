@@ -25,12 +25,14 @@ mod id;
 mod json;
 mod metadata;
 mod protection;
+pub(crate) mod redirect;
 mod server;
 mod stats;
 mod throttle;
 
-use address::{ADDRESS, Interface, STANDARD_PORT};
+use address::{ADDRESS, Interface, PORT};
 use id::Ids;
+use redirect::Redirect;
 pub(crate) use server::{Parts, Server};
 
 /// What an instance with an endpoint can do for tasks.
@@ -41,7 +43,8 @@ pub const CAPABILITIES: [&str; 2] =
 #[derive(Debug)]
 pub struct Endpoint {
     ids: Ids,
-    port: u16,
+    /// None: the standard one.
+    port: Option<u16>,
 }
 
 /// An endpoint that has its address and is not served yet.
@@ -49,6 +52,7 @@ pub(crate) struct Opened {
     pub(crate) endpoint: Arc<Endpoint>,
     listen: TcpListen,
     interface: Interface,
+    redirect: Option<Redirect>,
 }
 
 /// What is remembered between two runs of the agent.
@@ -85,7 +89,23 @@ async fn try_open(dir: &Path, instance_id: &str, entropy: &Entropy) -> Result<Op
     let ids = Ids::new(&key_hex);
     let remembered = Remembered { key_hex, port };
     remember(path, &remembered).map_err(|error| format!("write the endpoint's key: {error}"))?;
-    Ok(Opened { endpoint: Arc::new(Endpoint { ids, port }), listen, interface })
+    let redirect = redirect_to(port).await;
+    let port = redirect.is_none().then_some(port);
+    Ok(Opened { endpoint: Arc::new(Endpoint { ids, port }), listen, interface, redirect })
+}
+
+/// The standard port is for one agent of a host.
+async fn redirect_to(port: u16) -> Option<Redirect> {
+    if port != PORT {
+        return None;
+    }
+    match Redirect::add(port).await {
+        Ok(redirect) => Some(redirect),
+        Err(error) => {
+            tracing::info!(error, "tasks find their endpoint at another port than ECS has");
+            None
+        }
+    }
 }
 
 fn recall(path: &Path) -> Option<Remembered> {
@@ -121,9 +141,9 @@ impl Endpoint {
         if has_role(task) {
             let path = format!("/v2/credentials/{}", self.ids.of_credentials(&task.id));
             environment.push(match self.port {
-                STANDARD_PORT => ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", path),
+                None => ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", path),
                 // Clients put the standard address before a relative one.
-                _ => ("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{base}{path}")),
+                Some(_) => ("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{base}{path}")),
             });
         }
         environment
@@ -131,8 +151,8 @@ impl Endpoint {
 
     fn base(&self) -> String {
         match self.port {
-            STANDARD_PORT => format!("http://{ADDRESS}"),
-            port => format!("http://{ADDRESS}:{port}"),
+            None => format!("http://{ADDRESS}"),
+            Some(port) => format!("http://{ADDRESS}:{port}"),
         }
     }
 }

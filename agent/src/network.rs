@@ -43,7 +43,7 @@ mod lock;
 mod pause;
 mod plan;
 mod pool;
-mod program;
+pub(crate) mod program;
 
 pub use attach::Attached;
 pub use pause::NAME as PAUSE;
@@ -346,6 +346,7 @@ impl State {
 
 /// Removes everything of ours from this host but the containers: for a host that is to run no tasks any more.
 pub async fn remove_all() -> Result<(), String> {
+    crate::endpoint::redirect::remove().await;
     let lock = lock::Lock::take()?;
     let shutdown = Shutdown::new();
     let mut kernel = Kernel::connect(&shutdown).map_err(|error| format!("connect to the kernel: {error}"))?;

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use berth_tests::harness::fleet::{Fleet, Member};
 use berth_tests::harness::wait::until;
-use berth_tests::harness::{require_aws_clients, require_docker, require_shell_image};
+use berth_tests::harness::{require_aws_clients, require_docker, require_hosts, require_shell_image};
 
 use clients::Clients;
 
@@ -77,9 +77,14 @@ async fn boto3_keeps_secrets_that_only_containers_see() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn definitions_as_people_write_them_run_and_stop() {
-    if require_shell_image() {
-        run_with_containers("corpus.py").await;
+    let Some(python) = require_aws_clients() else { return };
+    if !require_hosts() || !require_shell_image() {
+        return;
     }
+    // On a host of its own: the definitions ask for ports of the host, and some for addresses.
+    let fleet = Fleet::builder().controllers(1).agents(1).on_hosts().start().await;
+    Clients::new(&python, &fleet).run("corpus.py").await;
+    fleet.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,8 @@
 //! The address of the endpoint: link-local, the same on every host, on an interface of our own.
 //!
 //! Containers on a bridge reach it over their gateway, which is this host; containers in the host's network reach it
-//! directly. No packet is rewritten. The interface is named after the instance, so that agents that share a host do not
+//! directly. It does not listen on the standard port, which belongs to the containers of this host, though of all its
+//! addresses (`super::redirect`). The interface is named after the instance, so that agents that share a host do not
 //! take it from each other; a port, of course, only one of them can have.
 
 use std::io;
@@ -15,6 +16,8 @@ use tokio::process::Command;
 pub(super) const ADDRESS: Ipv4Addr = Ipv4Addr::new(169, 254, 170, 2);
 /// See [`ADDRESS`].
 pub(super) const STANDARD_PORT: u16 = 80;
+/// Where it is, if another agent of this host is not: a port that hosts keep for it. Source: the ECS agent.
+pub(super) const PORT: u16 = 51_679;
 
 /// Characters of the instance's id in the name: an interface has at most 15.
 const ID_CHARACTERS: usize = 8;
@@ -25,10 +28,10 @@ pub(super) struct Interface {
     name: String,
 }
 
-/// Listens on the port that was taken before, so that containers find it again; else on the standard one; else, when
-/// another agent of this host has that, on any.
+/// Listens on the port that was taken before, so that containers find it again; else on [`PORT`]; else, when another
+/// agent of this host has that, on any.
 pub(super) fn listen(known: Option<u16>) -> io::Result<(TcpListen, u16)> {
-    let candidates = known.into_iter().chain([STANDARD_PORT]);
+    let candidates = known.into_iter().filter(|port| *port != STANDARD_PORT).chain([PORT]);
     for port in candidates {
         match net::bind(SocketAddr::from((ADDRESS, port))) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}

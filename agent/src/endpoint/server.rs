@@ -62,7 +62,7 @@ pub(super) struct Caller {
 impl Server {
     /// Serves until the shutdown, and gives the address back then.
     pub(crate) async fn run(opened: Opened, parts: Parts, shutdown: Shutdown) -> Result<(), net::Error> {
-        let Opened { endpoint, listen, interface } = opened;
+        let Opened { endpoint, listen, interface, redirect } = opened;
         let server = Arc::new(Self {
             endpoint,
             parts,
@@ -71,7 +71,18 @@ impl Server {
             throttle: Throttle::default(),
         });
         let routes = Routes::from(router(server));
-        let served = net::serve_as(Protocol::Http1, routes, listen, None, &shutdown).await;
+        let serve = net::serve_as(Protocol::Http1, routes, listen, None, &shutdown);
+        let served = match &redirect {
+            None => serve.await,
+            // Cancel-safe: looking never ends, and what it looks after is taken away below.
+            Some(redirect) => tokio::select! {
+                served = serve => served,
+                () = redirect.keep() => Ok(()),
+            },
+        };
+        if redirect.is_some() {
+            super::redirect::remove().await;
+        }
         interface.remove().await;
         served
     }

@@ -8,7 +8,7 @@ use tokio::process::Command;
 use crate::limits;
 
 /// Runs a program on this input; what it printed, or why it failed.
-pub(super) async fn run(program: &str, arguments: &[&str], input: &str) -> Result<String, String> {
+pub(crate) async fn run(program: &str, arguments: &[&str], input: &str) -> Result<String, String> {
     let told = || format!("{program} {}", arguments.join(" "));
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

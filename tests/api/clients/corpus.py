@@ -9,6 +9,7 @@ import concurrent.futures
 import json
 import pathlib
 import re
+import resource
 import sys
 import time
 
@@ -16,6 +17,8 @@ from berth import client, until
 
 FIXTURES = pathlib.Path(__file__).parents[2] / "fixtures"
 IMAGE = "berth-shell:1"
+# A machine that is itself a container may not let others have more.
+MOST_FILES = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 # How many tasks run at a time.
 AT_ONCE = 6
 
@@ -57,6 +60,9 @@ def local(path):
     for at, container in enumerate(given["containerDefinitions"]):
         container["image"] = IMAGE
         serve_where_it_is_looked_for(container, at)
+        for limit in container.get("ulimits", []):
+            limit["hardLimit"] = min(limit["hardLimit"], MOST_FILES)
+            limit["softLimit"] = min(limit["softLimit"], MOST_FILES)
         credentials = container.get("repositoryCredentials")
         if credentials is not None and not credentials.get("credentialsParameter"):
             del container["repositoryCredentials"]
@@ -125,7 +131,7 @@ def settled(task, stem):
 
 
 def start(arn, given):
-    """RunTask, once the ports of others are free."""
+    """RunTask, once others have left the ports and the memory that it asks for."""
     what = {"taskDefinition": arn}
     if given.get("networkMode") == "awsvpc":
         what["networkConfiguration"] = {"awsvpcConfiguration": {"subnets": ["subnet-1"]}}
@@ -135,7 +141,7 @@ def start(arn, given):
         if reply["tasks"]:
             return reply["tasks"][0]["taskArn"]
         reasons = {failure["reason"] for failure in reply["failures"]}
-        if reasons != {"RESOURCE:PORTS"} or time.monotonic() > deadline:
+        if not all(reason.startswith("RESOURCE") for reason in reasons) or time.monotonic() > deadline:
             raise AssertionError(f"no place: {reply['failures']}")
         time.sleep(0.2)
 

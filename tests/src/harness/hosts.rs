@@ -21,6 +21,8 @@ use super::slot::Slot;
 use super::wait::try_until;
 use network::Network;
 
+/// Only some tests ask for it to be made.
+const SHELL_IMAGE: &str = "berth-shell:1";
 const ENGINE_DEADLINE: Duration = Duration::from_secs(60);
 
 /// What runs as the first process of a host: it only adopts and buries.
@@ -233,11 +235,14 @@ impl Drop for Host {
 
 /// The test images, copied from the machine's own engine unless they are there.
 fn load_images(engine: &Engine) -> Result<()> {
-    const IMAGES: [&str; 2] = ["berth-app:1", "berth-app:2"];
-    if engine.docker(&[&["image", "inspect"], IMAGES.as_slice()].concat()).is_ok() {
+    let mut images = vec!["berth-app:1", "berth-app:2"];
+    if Engine::local().docker(&["image", "inspect", SHELL_IMAGE]).is_ok() {
+        images.push(SHELL_IMAGE);
+    }
+    if engine.docker(&[&["image", "inspect"], images.as_slice()].concat()).is_ok() {
         return Ok(());
     }
-    let mut save = Engine::local().command(&[&["save"], IMAGES.as_slice()].concat());
+    let mut save = Engine::local().command(&[&["save"], images.as_slice()].concat());
     let mut save = save.stdout(Stdio::piped()).spawn().context("start docker save")?;
     let archive = save.stdout.take().context("docker save has no output")?;
     let mut load: Command = engine.command(&["load", "--quiet"]);

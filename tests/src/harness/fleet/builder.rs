@@ -225,7 +225,7 @@ impl Builder {
             "--ops-listen".to_owned(),
             "127.0.0.1:0".to_owned(),
             "--aws-listen".to_owned(),
-            "127.0.0.1:0".to_owned(),
+            format!("{}:0", address.rsplit_once(':').map_or("127.0.0.1", |(host, _)| host)),
         ];
         if number == 0 {
             arguments.push("--bootstrap".to_owned());
