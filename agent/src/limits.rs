@@ -62,7 +62,7 @@ pub const PREFETCHED_IMAGES: usize = 64;
 pub const USAGE_PERIOD: Duration = Duration::from_secs(5);
 /// How long that is kept.
 pub const USAGE_KEPT: Duration = Duration::from_secs(60 * 60);
-/// Containers of which it is kept, 23 KB each; the use of others is not.
+/// Containers of which it is kept, 41 KB each after an hour; the use of others is not.
 pub const USAGE_CONTAINERS: usize = 512;
 /// Questions to the runtime about it at a time.
 pub const USAGE_CONCURRENCY: usize = 4;
