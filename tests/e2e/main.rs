@@ -19,6 +19,7 @@ mod placement;
 mod queue;
 mod rollback;
 mod scheduling;
+mod storage;
 mod task_network;
 mod task_sets;
 mod traces;

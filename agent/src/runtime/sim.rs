@@ -66,6 +66,7 @@ impl Default for Options {
         let host = Host {
             cpus: 4,
             memory_mib: 16_384,
+            disk_mib: None,
             os_type: "linux".to_owned(),
             cpu_architecture: "x86_64".to_owned(),
             version: "sim".to_owned(),

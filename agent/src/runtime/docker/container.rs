@@ -17,8 +17,8 @@ const NANOS_PER_SECOND: i64 = 1_000_000_000;
 /// Docker counts CPUs in billionths, ECS in 1024ths.
 const NANO_CPUS_PER_UNIT: f64 = 1_000_000_000.0 / 1_024.0;
 
-/// The request that creates the container of this launch.
-pub(super) fn body(launch: &Launch) -> ContainerCreateBody {
+/// The request that creates the container of this launch. Its disk is limited only if the engine `can_limit_disk`.
+pub(super) fn body(launch: &Launch, can_limit_disk: bool) -> ContainerCreateBody {
     let container = &launch.definition;
     ContainerCreateBody {
         image: container.image.clone(),
@@ -35,7 +35,10 @@ pub(super) fn body(launch: &Launch) -> ContainerCreateBody {
         open_stdin: container.interactive,
         network_disabled: container.disable_networking,
         exposed_ports: Some(network::exposed_ports(launch)),
-        host_config: Some(host_config(launch)),
+        host_config: Some(HostConfig {
+            storage_opt: launch.disk_limit_mib.filter(|_| can_limit_disk).map(storage),
+            ..host_config(launch)
+        }),
         ..Default::default()
     }
 }
@@ -76,6 +79,10 @@ fn host_config(launch: &Launch) -> HostConfig {
         tmpfs: Some(linux.tmpfs.iter().map(tmpfs).collect()),
         ..Default::default()
     }
+}
+
+fn storage(limit_mib: u32) -> HashMap<String, String> {
+    HashMap::from([("size".to_owned(), format!("{limit_mib}M"))])
 }
 
 fn non_empty(list: &[String]) -> Option<Vec<String>> {
