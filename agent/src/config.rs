@@ -162,6 +162,7 @@ impl Config {
             address: self.address,
             sends_logs: self.runtime == RuntimeKind::Docker,
             // A simulated container asks nothing, and one of a Docker elsewhere cannot reach this host.
+            gives_files: self.is_docker_here(),
             endpoint_dir: (self.task_endpoint && self.is_docker_here()).then(|| self.data_dir.clone()),
             // A simulated container uses nothing.
             watches_usage: self.runtime == RuntimeKind::Docker,

@@ -152,6 +152,8 @@ pub struct Launch {
     pub volumes_from: Vec<String>,
     /// What it sees of the host.
     pub mounts: Vec<Mount>,
+    /// What the agent made for it on the host, which must be there whenever it starts.
+    pub files: Vec<Mount>,
     /// Between SIGTERM and SIGKILL.
     pub stop_timeout: Duration,
 }

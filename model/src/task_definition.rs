@@ -73,6 +73,15 @@ pub struct Facts {
     pub disk_mib: u32,
 }
 
+/// The attribute of instances that can give a container its secrets as files.
+pub const SECRET_FILES: &str = "berth.capability.secret-files";
+
+/// Whether a secret of a container is a file: its name is the path. In ECS a name is always that of a variable, which
+/// cannot have a slash in it.
+pub fn is_secret_file(name: &str) -> bool {
+    name.starts_with('/')
+}
+
 /// What planners read of a container definition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerFacts {

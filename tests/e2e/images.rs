@@ -179,7 +179,7 @@ async fn register_private(fleet: &Fleet, family: &str, image: &str, secret: Opti
         }],
         ..Default::default()
     };
-    fleet.api().task_definitions.register_task_definition(request).await.unwrap();
+    fleet.api().task_definitions.register_task_definition(request).await.expect("registered");
 }
 
 fn digests(tasks: &[ecs::Task]) -> std::collections::BTreeSet<String> {

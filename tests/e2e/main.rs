@@ -10,6 +10,7 @@ mod controllers;
 mod demo;
 mod deployment;
 mod exec;
+mod files;
 mod hooks;
 mod hosts;
 mod images;

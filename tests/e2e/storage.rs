@@ -79,5 +79,5 @@ async fn register(fleet: &Fleet) {
         }],
         ..Default::default()
     };
-    fleet.api().task_definitions.register_task_definition(request).await.unwrap();
+    fleet.api().task_definitions.register_task_definition(request).await.expect("registered");
 }

@@ -32,6 +32,7 @@ use crate::runtime::{self, Error, Listed, Runtime};
 use crate::task::container::Exit;
 use crate::task::hooks::{self, image::Images};
 use crate::task::{Standing, Task};
+use crate::task_files::TaskFiles;
 
 mod last_words;
 mod launch;
@@ -84,6 +85,7 @@ pub(super) struct Operator {
     stop_timeout: Duration,
     file_systems: FileSystems,
     endpoint: Option<Arc<Endpoint>>,
+    files: Option<Arc<TaskFiles>>,
     network: Option<Arc<Network>>,
     controllers: Arc<Controllers>,
     logs: Option<Arc<Logs>>,
@@ -119,6 +121,7 @@ impl Operator {
             stop_timeout: options.stop_timeout,
             file_systems: options.file_systems.clone(),
             endpoint: parts.endpoint.clone(),
+            files: parts.files.clone(),
             network: parts.network.clone(),
             controllers: parts.controllers.clone(),
             logs: parts.logs.clone(),
@@ -184,10 +187,12 @@ impl Operator {
                     instance_id: &self.instance_id,
                     stop_timeout: self.stop_timeout,
                     endpoint: self.endpoint.as_deref(),
+                    files: self.files.as_deref(),
                 };
                 let launch = hooks::launch(task, at, surroundings)?;
                 let needs = Needs {
                     secrets: hooks::secrets::are_needed(definition),
+                    router: hooks::firelens::of_router(task, at),
                     log: logs::options::of(definition).map(|log| {
                         logs::options::stream(&subject.id, definition.name(), &log.options)
                             .unwrap_or_default()

@@ -6,7 +6,7 @@ use berth_proto::AwsName;
 use berth_proto::ecs::v1 as ecs;
 use bollard::models::{
     ContainerCreateBody, DeviceMapping, DeviceRequest, HealthConfig, HostConfig, HostConfigLogConfig,
-    ResourcesUlimits,
+    Mount as BindMount, MountType, ResourcesUlimits,
 };
 
 use super::network;
@@ -60,6 +60,7 @@ fn host_config(launch: &Launch) -> HostConfig {
         pid_mode: pid_mode(launch),
         ipc_mode: ipc_mode(launch),
         binds: Some(launch.mounts.iter().map(bind).collect()),
+        mounts: Some(launch.files.iter().map(file).collect()),
         volumes_from: non_empty(&launch.volumes_from),
         log_config: container.log_configuration.as_ref().map(log_config),
         privileged: container.privileged,
@@ -148,6 +149,17 @@ fn health_check(check: Option<&ecs::HealthCheck>) -> HealthConfig {
 fn bind(mount: &crate::runtime::Mount) -> String {
     let mode = if mount.read_only { ":ro" } else { "" };
     format!("{}:{}{mode}", mount.source, mount.container_path)
+}
+
+/// Unlike a [`bind`], nothing is made in the place of what is not there.
+fn file(file: &crate::runtime::Mount) -> BindMount {
+    BindMount {
+        typ: Some(MountType::BIND),
+        source: Some(file.source.clone()),
+        target: Some(file.container_path.clone()),
+        read_only: Some(file.read_only),
+        ..Default::default()
+    }
 }
 
 fn log_config(log: &ecs::LogConfiguration) -> HostConfigLogConfig {

@@ -12,7 +12,7 @@ use berth_proto::ecs::v1 as pb;
 use super::fargate;
 use crate::placement::Constraint;
 use crate::resource::PortSet;
-use crate::task_definition::{ContainerFacts, Facts};
+use crate::task_definition::{ContainerFacts, Facts, SECRET_FILES, is_secret_file};
 
 const AGENT: &str = "com.amazonaws.ecs.capability.";
 const CAPABILITY: &str = "ecs.capability.";
@@ -205,6 +205,9 @@ impl Required {
         }
         for secret in &container.secrets {
             self.capability(&format!("secrets.{}.environment-variables", store(secret)));
+            if is_secret_file(secret.name()) {
+                self.0.insert(SECRET_FILES.to_owned());
+            }
         }
         self.of_linux(container);
         self.of_log(container, execution_role);
