@@ -70,7 +70,7 @@ impl Default for Options {
             os_type: "linux".to_owned(),
             cpu_architecture: "x86_64".to_owned(),
             version: "sim".to_owned(),
-            log_drivers: ["json-file", "syslog", "journald", "gelf", "fluentd", "splunk"]
+            log_drivers: ["json-file", "local", "syslog", "journald", "gelf", "fluentd", "splunk"]
                 .map(str::to_owned)
                 .into(),
             volume_drivers: vec!["local".to_owned()],

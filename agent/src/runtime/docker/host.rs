@@ -8,8 +8,8 @@ use crate::runtime::{DiskUse, Error, Host};
 
 /// Docker's API versions that task definitions may ask for, as the ECS agent lists them.
 const API_MINORS: std::ops::RangeInclusive<usize> = 17..=32;
-/// Log drivers that ECS knows and that need nothing but Docker. `awslogs` needs AWS.
-const LOG_DRIVERS: [&str; 6] = ["json-file", "syslog", "journald", "gelf", "fluentd", "splunk"];
+/// Log drivers that definitions may name and that need nothing but Docker.
+const LOG_DRIVERS: [&str; 7] = ["json-file", "local", "syslog", "journald", "gelf", "fluentd", "splunk"];
 
 /// The host and its Docker, of which only one on this host can be asked for its disk.
 pub(super) async fn describe(client: &Client, is_local: bool) -> Result<Host, Error> {
