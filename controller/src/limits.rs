@@ -173,6 +173,12 @@ pub const ARCHIVE_TAIL: u32 = 100_000;
 /// Log streams in one message between controllers; more come with the next.
 pub const ARCHIVE_STREAMS_PER_LIST: usize = 5_000;
 
+/// Bytes of events that one controller copies from another at a time, and streams that are looked at for them; more come with
+/// the next page.
+pub const ARCHIVE_PAGE_BYTES: usize = 1 << 20;
+/// See above.
+pub const ARCHIVE_PAGE_STREAMS: usize = 2_000;
+
 /// Copies of log events on their way to one other controller; beyond it, no copy is made there, and the write fails if that is
 /// one too many.
 pub const ARCHIVE_COPIES: usize = 64;
