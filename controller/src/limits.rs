@@ -148,6 +148,18 @@ pub const OPENING_CHANNELS: usize = 128;
 /// How long the token of a session is good for: the client connects at once.
 pub const SESSION_TOKEN_LIFE: Duration = Duration::from_secs(60);
 
+/// Of what is printed in a session, chunks on their way to the archive; what comes beyond it is not kept.
+pub const TRANSCRIPT_CHUNKS: usize = 256;
+
+/// What is kept of a session; the rest is not.
+pub const TRANSCRIPT_BYTES: usize = 64 << 20;
+
+/// What of it is kept at a time.
+pub const TRANSCRIPT_BATCH_BYTES: usize = 256 << 10;
+
+/// What of a line without an end is kept as one event.
+pub const TRANSCRIPT_LINE_BYTES: usize = 64 << 10;
+
 /// What the archive of logs takes on the disk of one controller, in mebibytes, unless configured otherwise; beyond it the
 /// oldest events go.
 pub const LOG_ARCHIVE_MIB: u64 = 10 << 10;

@@ -259,6 +259,7 @@ impl Assembled {
             policy: config.policy(),
             calls_per_key: config.calls_per_key,
             regions: Regions::new(&identity.region, &config.regions),
+            shutdown: shutdown.child(),
         };
         let api = Api::new(parts, identity, registry)?;
         let door = PeerDoor {
