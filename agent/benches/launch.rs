@@ -127,6 +127,7 @@ async fn main() {
         reports: Vec::new(),
         images,
         endpoint: None,
+        files: None,
         network: None,
         controllers: Arc::default(),
         logs: None,

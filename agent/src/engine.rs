@@ -40,6 +40,7 @@ use crate::runtime::{self, Event, Runtime};
 use crate::task::container::Exit;
 use crate::task::hooks::image::Images;
 use crate::task::{Standing, Task};
+use crate::task_files::TaskFiles;
 
 mod admission;
 mod adoption;
@@ -84,6 +85,8 @@ pub struct Parts {
     pub images: Arc<Images>,
     /// What containers may ask, where that is possible.
     pub endpoint: Option<Arc<Endpoint>>,
+    /// Where files for containers are, where that is possible.
+    pub files: Option<Arc<TaskFiles>>,
     /// What gives tasks addresses of their own, where that is possible.
     pub network: Option<Arc<Network>>,
     /// Who is asked on behalf of tasks.

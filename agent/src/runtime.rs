@@ -70,6 +70,8 @@ pub struct Host {
     pub cpus: u32,
     /// MiB.
     pub memory_mib: u64,
+    /// The disk that images and containers live on, in MiB, when it can be told.
+    pub disk_mib: Option<u64>,
     /// As ECS spells it: `linux` or `windows`.
     pub os_type: String,
     /// As ECS spells it: `x86_64` or `arm64`.
@@ -142,6 +144,8 @@ pub struct Launch {
     pub cpu_limit_units: Option<u32>,
     /// The most memory it may use.
     pub memory_limit_mib: Option<u32>,
+    /// The most it may write to its own file system, where the runtime can limit that.
+    pub disk_limit_mib: Option<u32>,
     /// The GPUs that it has to itself.
     pub gpu_ids: Vec<String>,
     /// Links as `NAME:ALIAS`, with names unique on the host.
@@ -150,6 +154,8 @@ pub struct Launch {
     pub volumes_from: Vec<String>,
     /// What it sees of the host.
     pub mounts: Vec<Mount>,
+    /// What the agent made for it on the host, which must be there whenever it starts.
+    pub files: Vec<Mount>,
     /// Between SIGTERM and SIGKILL.
     pub stop_timeout: Duration,
 }

@@ -32,6 +32,7 @@ use crate::runtime::{self, Error, Listed, Runtime};
 use crate::task::container::Exit;
 use crate::task::hooks::{self, image::Images};
 use crate::task::{Standing, Task};
+use crate::task_files::TaskFiles;
 
 mod last_words;
 mod launch;
@@ -85,6 +86,7 @@ pub(super) struct Operator {
     log_spool_bytes: u64,
     file_systems: FileSystems,
     endpoint: Option<Arc<Endpoint>>,
+    files: Option<Arc<TaskFiles>>,
     network: Option<Arc<Network>>,
     controllers: Arc<Controllers>,
     logs: Option<Arc<Logs>>,
@@ -121,6 +123,7 @@ impl Operator {
             log_spool_bytes: options.log_spool_bytes,
             file_systems: options.file_systems.clone(),
             endpoint: parts.endpoint.clone(),
+            files: parts.files.clone(),
             network: parts.network.clone(),
             controllers: parts.controllers.clone(),
             logs: parts.logs.clone(),
@@ -187,10 +190,12 @@ impl Operator {
                     stop_timeout: self.stop_timeout,
                     log_spool_bytes: self.log_spool_bytes,
                     endpoint: self.endpoint.as_deref(),
+                    files: self.files.as_deref(),
                 };
                 let launch = hooks::launch(task, at, surroundings)?;
                 let needs = Needs {
                     secrets: hooks::secrets::are_needed(definition),
+                    router: hooks::firelens::of_router(task, at),
                     log: logs::options::of(definition).map(|log| {
                         logs::options::stream(&subject.id, definition.name(), &log.options)
                             .unwrap_or_default()

@@ -42,7 +42,7 @@ mod reach;
 mod state;
 mod volume;
 
-use error::{explain, is_status};
+use error::{explain, is_about_storage, is_status};
 use logfile::LogFile;
 
 /// Docker on this host.
@@ -68,7 +68,7 @@ impl Docker {
             return Ok(client);
         }
         let timeout_s = limits::QUESTION_TIMEOUT.as_secs();
-        let connected = if self.endpoint.starts_with("unix://") {
+        let connected = if self.is_local() {
             Client::connect_with_unix(&self.endpoint, timeout_s, API_DEFAULT_VERSION)
         } else {
             Client::connect_with_http(&self.endpoint, timeout_s, API_DEFAULT_VERSION)
@@ -76,6 +76,11 @@ impl Docker {
         let client = connected.map_err(explain)?.negotiate_version().await.map_err(explain)?;
         *self.client.lock() = Some(client.clone());
         Ok(client)
+    }
+
+    /// Whether it is on this host.
+    fn is_local(&self) -> bool {
+        self.endpoint.starts_with("unix://")
     }
 
     async fn client_with_timeout(&self, timeout: Duration) -> Result<Client, Error> {
@@ -102,7 +107,7 @@ impl Docker {
 
     /// The files that a container's log is kept in, if they are within reach.
     async fn log_file(&self, runtime_id: &str, since_ns: i64, backlog: &Backlog) -> Option<LogFile> {
-        if !self.endpoint.starts_with("unix://") {
+        if !self.is_local() {
             return None;
         }
         let found = self.inspect_any(runtime_id).await.ok()??;
@@ -131,7 +136,7 @@ impl Docker {
 #[async_trait]
 impl Runtime for Docker {
     async fn host(&self) -> Result<Host, Error> {
-        host::describe(&self.client().await?).await
+        host::describe(&self.client().await?, self.is_local()).await
     }
 
     async fn image(&self, reference: &str) -> Result<Option<Image>, Error> {
@@ -180,7 +185,20 @@ impl Runtime for Docker {
     async fn create(&self, launch: &Launch) -> Result<String, Error> {
         let client = self.client_with_timeout(limits::CREATE_TIMEOUT).await?;
         let options = CreateContainerOptions { name: Some(launch.name.clone()), ..Default::default() };
-        match client.create_container(Some(options), container::body(launch)).await {
+        let create = |can_limit_disk| {
+            client.create_container(Some(options.clone()), container::body(launch, can_limit_disk))
+        };
+        let mut created = create(true).await;
+        if launch.disk_limit_mib.is_some() && created.as_ref().is_err_and(is_about_storage) {
+            tracing::warn!(
+                container = launch.name,
+                limit_mib = launch.disk_limit_mib,
+                error = created.as_ref().err().map(tracing::field::display),
+                "this engine cannot limit the disk of a container"
+            );
+            created = create(false).await;
+        }
+        match created {
             Ok(created) => Ok(created.id),
             Err(error) if is_status(&error, 409) => match self.made_before(launch).await? {
                 Some(id) => Ok(id),
@@ -282,8 +300,7 @@ impl Runtime for Docker {
 
     async fn disk_use(&self) -> Option<DiskUse> {
         // The path that another host's Docker tells means nothing here.
-        let client =
-            if self.endpoint.starts_with("unix://") { self.client().await.ok()? } else { return None };
+        let client = if self.is_local() { self.client().await.ok()? } else { return None };
         host::disk_use(&client).await
     }
 }

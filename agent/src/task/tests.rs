@@ -43,6 +43,7 @@ fn launch(task: &Task, at: usize) -> runtime::Launch {
         stop_timeout,
         log_spool_bytes: 16 << 20,
         endpoint: None,
+        files: None,
     };
     hooks::launch(task, at, surroundings).expect("it has that container")
 }

@@ -155,6 +155,15 @@ impl Api {
         Ok(self.tasks.clone().describe_tasks(request).await.context("DescribeTasks")?.into_inner().tasks)
     }
 
+    /// One task by id or ARN, whatever became of it.
+    ///
+    /// # Errors
+    /// When the call fails or nobody knows it.
+    pub async fn task(&self, task: &str) -> Result<ecs::Task> {
+        let found = self.describe_tasks(vec![task.to_owned()]).await?;
+        found.into_iter().next().with_context(|| format!("there is no task {task}"))
+    }
+
     /// Every container instance of the cluster.
     ///
     /// # Errors

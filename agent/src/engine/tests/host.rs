@@ -111,6 +111,7 @@ impl Host {
             reports: remembered.reports,
             images,
             endpoint: None,
+            files: None,
             network: None,
             controllers: Arc::default(),
             logs: None,

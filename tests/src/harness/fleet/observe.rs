@@ -18,6 +18,7 @@ use crate::harness::daemon::Place;
 use crate::harness::engine::Container;
 use crate::harness::http;
 use crate::harness::probe::{Endpoints, Probe};
+use crate::harness::slot::task_files;
 
 // === impl Fleet ===
 
@@ -143,7 +144,7 @@ impl Fleet {
     }
 
     /// Everything that tasks could leave on an agent's host, a line each: containers, volumes, networks, interfaces,
-    /// routes, rules of packet filters, mounts.
+    /// routes, rules of packet filters, mounts, files that were made for them.
     ///
     /// # Errors
     /// When the host is off, or shares the network of this machine: then the traces of others are among them.
@@ -164,6 +165,9 @@ impl Fleet {
         // Counters tell of packets, not of rules.
         note("rule", &on_host("nft list ruleset | sed 's/counter packets [0-9]* bytes [0-9]*//'")?);
         note("mount", &on_host("cut -d' ' -f2 /proc/self/mounts")?);
+        for folder in task_files(self.instance(agent)).filter(|folder| folder.exists()) {
+            note("file", &on_host(&format!("find {} -mindepth 1", folder.display()))?);
+        }
         Ok(seen)
     }
 
