@@ -140,6 +140,7 @@ async fn main() {
         capacity: Capacity { cpu_units: u32::MAX, memory_mib: u32::MAX, ..Capacity::default() },
         file_systems: std::collections::BTreeMap::new(),
         stop_timeout: Duration::from_secs(30),
+        log_spool_bytes: 16 << 20,
         launch_concurrency: CONCURRENCY,
         admission_timeout: Duration::from_secs(60),
         resync_period: None,

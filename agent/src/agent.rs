@@ -47,6 +47,8 @@ pub struct Options {
     pub declared: Declared,
     /// Between SIGTERM and SIGKILL when the task definition does not say.
     pub stop_timeout: Duration,
+    /// What the runtime keeps of the log of a container in blocking mode.
+    pub log_spool_bytes: u64,
     /// Where the file systems of the network are.
     pub file_systems: FileSystems,
     /// Containers that are created and started at a time.
@@ -253,6 +255,7 @@ fn engine_options(options: &Options, inventory: &Inventory) -> engine::Options {
     engine::Options {
         capacity: inventory.capacity.clone(),
         stop_timeout: options.stop_timeout,
+        log_spool_bytes: options.log_spool_bytes,
         file_systems: options.file_systems.clone(),
         launch_concurrency: options.launch_concurrency,
         admission_timeout: options.admission_timeout,
@@ -279,6 +282,7 @@ impl Default for Options {
             controllers: Vec::new(),
             declared: Declared { cluster: "default".to_owned(), ..Declared::default() },
             stop_timeout: Duration::from_secs(30),
+            log_spool_bytes: crate::limits::LOG_SPOOL_MIB << 20,
             file_systems: FileSystems::new(),
             launch_concurrency: 16,
             pull_concurrency: 4,

@@ -82,6 +82,8 @@ pub struct Config {
     pub launch_concurrency: usize,
     /// Between SIGTERM and SIGKILL when the task definition does not say.
     pub stop_timeout: NonZeroDuration,
+    /// MiB that the runtime keeps of the log of each container in blocking mode.
+    pub log_spool_mib: u64,
     /// How long a task waits for resources that others still hold.
     pub admission_timeout: NonZeroDuration,
     /// How long reports gather before they are sent.
@@ -133,6 +135,7 @@ impl Config {
             (self.launch_concurrency == 0, "launch-concurrency: at least 1".to_owned()),
             (self.pull_concurrency == 0, "pull-concurrency: at least 1".to_owned()),
             (!(1..=100).contains(&self.disk_pressure_percent), "disk-pressure-percent: 1 to 100".to_owned()),
+            (self.log_spool_mib == 0, "log-spool-mib: at least 1".to_owned()),
             (self.cluster.is_empty(), "cluster: a name is needed".to_owned()),
             (
                 self.region.as_deref().is_some_and(|region| !is_well_formed(region)),
@@ -149,6 +152,7 @@ impl Config {
             controllers: self.controllers.clone(),
             declared: self.declared(number),
             stop_timeout: self.stop_timeout.get(),
+            log_spool_bytes: self.log_spool_mib << 20,
             file_systems: self.file_systems.clone(),
             launch_concurrency: self.launch_concurrency,
             pull_concurrency: self.pull_concurrency,
@@ -232,6 +236,7 @@ impl Default for Config {
             pull_concurrency: agent.pull_concurrency,
             launch_concurrency: agent.launch_concurrency,
             stop_timeout: duration(agent.stop_timeout),
+            log_spool_mib: crate::limits::LOG_SPOOL_MIB,
             admission_timeout: duration(agent.admission_timeout),
             report_delay: duration(agent.report_delay),
             container_cleanup_wait: duration(cleanup.container_wait),

@@ -61,6 +61,8 @@ pub struct Options {
     pub capacity: Capacity,
     /// Between SIGTERM and SIGKILL when the task definition does not say.
     pub stop_timeout: Duration,
+    /// What the runtime keeps of the log of a container in blocking mode.
+    pub log_spool_bytes: u64,
     /// Where the file systems of the network are.
     pub file_systems: FileSystems,
     /// Containers that are created and started at a time.

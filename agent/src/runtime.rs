@@ -4,6 +4,7 @@
 //! runtime shows and touches only containers with the label of its own instance.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,6 +13,7 @@ use berth_proto::agent::v1::RegistryCredentials;
 use berth_proto::ecs::v1 as ecs;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use parking_lot::Mutex;
 use progress::PullProgress;
 use tokio_util::sync::CancellationToken;
 
@@ -293,6 +295,21 @@ pub struct LogRecord {
     pub is_after_gap: bool,
 }
 
+/// How much of a container's log was written and is not read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// So much.
+    pub bytes: u64,
+    /// What the runtime keeps at most: beyond it the oldest goes.
+    pub most_bytes: u64,
+}
+
+type AskUnread = Box<dyn Fn() -> Option<Unread> + Send + Sync>;
+
+/// What is ahead of whoever follows a log, for somebody who looks on.
+#[derive(Clone, Default)]
+pub struct Backlog(Arc<Mutex<Option<AskUnread>>>);
+
 /// How full the disk is that images and containers live on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DiskUse {
@@ -333,6 +350,14 @@ pub trait Runtime: reach::Reach + Send + Sync + 'static {
     async fn start(&self, runtime_id: &str) -> Result<(), Error>;
     /// Asks a container to end, ends it after the timeout (its own when none is given), and waits until it has ended.
     async fn stop(&self, runtime_id: &str, timeout: Option<Duration>) -> Result<(), Error>;
+    /// Lets a container that runs do nothing for a while. It is no error when it is paused.
+    async fn pause(&self, _runtime_id: &str) -> Result<(), Error> {
+        Err(Error::Refused("this runtime cannot pause containers".to_owned()))
+    }
+    /// Lets it go on. It is no error when it is not paused.
+    async fn resume(&self, _runtime_id: &str) -> Result<(), Error> {
+        Ok(())
+    }
     /// Removes a container that does not run. It is no error when it is gone.
     async fn remove(&self, runtime_id: &str) -> Result<(), Error>;
     /// One container of this instance, when there is one with this id.
@@ -344,12 +369,14 @@ pub trait Runtime: reach::Reach + Send + Sync + 'static {
     /// The log of a container.
     fn logs(&self, runtime_id: &str, options: LogOptions) -> BoxStream<'static, Result<LogRecord, Error>>;
     /// The log of a container for a reader who must keep up: as it is written, from this moment on, in nanoseconds since
-    /// 1970. It ends when all was read and `ended` is cancelled, or earlier: then it is to be followed again.
+    /// 1970. It ends when all was read and `ended` is cancelled, or earlier: then it is to be followed again. Whoever has the
+    /// backlog can see what is ahead, where that can be seen.
     fn follow_log(
         &self,
         runtime_id: &str,
         since_ns: Option<i64>,
         _ended: CancellationToken,
+        _backlog: Backlog,
     ) -> BoxStream<'static, Result<LogRecord, Error>> {
         self.logs(runtime_id, LogOptions { follow: true, tail: None, since_ns })
     }
@@ -359,4 +386,19 @@ pub trait Runtime: reach::Reach + Send + Sync + 'static {
     async fn stats(&self, runtime_id: &str) -> Result<Option<serde_json::Value>, Error>;
     /// How full the disk is; none when it cannot be told.
     async fn disk_use(&self) -> Option<DiskUse>;
+}
+
+// === impl Backlog ===
+
+impl Backlog {
+    /// From now on this is asked.
+    pub fn ask(&self, unread: impl Fn() -> Option<Unread> + Send + Sync + 'static) {
+        *self.0.lock() = Some(Box::new(unread));
+    }
+
+    /// What is not read; none where that cannot be seen.
+    #[must_use]
+    pub fn unread(&self) -> Option<Unread> {
+        self.0.lock().as_ref().and_then(|ask| ask())
+    }
 }

@@ -15,6 +15,7 @@ mod hooks;
 mod hosts;
 mod images;
 mod inside;
+mod log_drivers;
 mod logs;
 mod placement;
 mod queue;

@@ -40,6 +40,7 @@ async fn host(options: Options) -> Host {
             ..Default::default()
         },
         stop_timeout: agent.stop_timeout,
+        log_spool_bytes: agent.log_spool_bytes,
         file_systems: std::collections::BTreeMap::new(),
         launch_concurrency: 4,
         admission_timeout: agent.admission_timeout,

@@ -99,6 +99,10 @@ pub struct Flags {
     /// Between SIGTERM and SIGKILL when the task definition does not say [default: 30s].
     #[arg(long, env = "BERTH_AGENT_STOP_TIMEOUT")]
     stop_timeout: Option<NonZeroDuration>,
+    /// MiB that the runtime keeps of the log of each container in blocking mode; at a quarter of it the container waits
+    /// [default: 1024].
+    #[arg(long, env = "BERTH_AGENT_LOG_SPOOL_MIB")]
+    log_spool_mib: Option<u64>,
     /// How long a task waits for resources that others still hold [default: 5m].
     #[arg(long, env = "BERTH_AGENT_ADMISSION_TIMEOUT")]
     admission_timeout: Option<NonZeroDuration>,
@@ -168,6 +172,7 @@ impl Flags {
         over!(config, flags: reserve_ports, reserve_ports_udp);
         over!(config, flags: runtime, docker_host, sim_count, sim_start_latency_ms);
         over!(config, flags: image_pull_behavior, pull_concurrency, launch_concurrency, stop_timeout, admission_timeout);
+        over!(config, flags: log_spool_mib);
         over!(config, flags: report_delay, container_cleanup_wait, image_cleanup_interval, image_minimum_age);
         over!(config, flags: images_per_cleanup, disk_pressure_percent, task_endpoint, task_network, ops_listen, log);
         config.region = flags.region.or(config.region);

@@ -83,6 +83,7 @@ pub(super) struct Operator {
     metrics: Arc<Metrics>,
     instance_id: String,
     stop_timeout: Duration,
+    log_spool_bytes: u64,
     file_systems: FileSystems,
     endpoint: Option<Arc<Endpoint>>,
     files: Option<Arc<TaskFiles>>,
@@ -119,6 +120,7 @@ impl Operator {
             metrics: parts.metrics.clone(),
             instance_id: parts.ledger.instance_id().to_owned(),
             stop_timeout: options.stop_timeout,
+            log_spool_bytes: options.log_spool_bytes,
             file_systems: options.file_systems.clone(),
             endpoint: parts.endpoint.clone(),
             files: parts.files.clone(),
@@ -186,6 +188,7 @@ impl Operator {
                 let surroundings = hooks::Surroundings {
                     instance_id: &self.instance_id,
                     stop_timeout: self.stop_timeout,
+                    log_spool_bytes: self.log_spool_bytes,
                     endpoint: self.endpoint.as_deref(),
                     files: self.files.as_deref(),
                 };
@@ -294,6 +297,9 @@ impl Operator {
     /// Stops a container, however often it takes: the resources of one that runs on are not free.
     async fn stop(self: Arc<Self>, runtime_id: String, timeout: Option<Duration>) -> Answer {
         let _permit = self.stops.acquire().await;
+        if let Some(logs) = &self.logs {
+            logs.stopping(&runtime_id).await;
+        }
         let mut backoff = retries(&self.entropy);
         loop {
             match self.runtime.stop(&runtime_id, timeout).await {

@@ -22,8 +22,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::progress::PullProgress;
 use super::{
-    Container, Details, DiskUse, Error, Event, Host, Image, Launch, Listed, LogOptions, LogRecord, Runtime,
-    Volume, label,
+    Backlog, Container, Details, DiskUse, Error, Event, Host, Image, Launch, Listed, LogOptions, LogRecord,
+    Runtime, Unread, Volume, label,
 };
 use crate::limits;
 
@@ -100,14 +100,26 @@ impl Docker {
         }
     }
 
+    async fn is_paused(&self, runtime_id: &str) -> Result<bool, Error> {
+        let state = self.inspect_any(runtime_id).await?.and_then(|found| found.state);
+        Ok(state.and_then(|state| state.paused) == Some(true))
+    }
+
     /// The files that a container's log is kept in, if they are within reach.
-    async fn log_file(&self, runtime_id: &str, since_ns: i64) -> Option<LogFile> {
+    async fn log_file(&self, runtime_id: &str, since_ns: i64, backlog: &Backlog) -> Option<LogFile> {
         if !self.is_local() {
             return None;
         }
-        let path = self.inspect_any(runtime_id).await.ok()??.log_path.filter(|path| !path.is_empty())?;
+        let found = self.inspect_any(runtime_id).await.ok()??;
+        let path = found.log_path.filter(|path| !path.is_empty())?;
         let open = move || LogFile::open(Path::new(&path), since_ns).ok();
-        tokio::task::spawn_blocking(open).await.ok()?
+        let file = tokio::task::spawn_blocking(open).await.ok()??;
+        let config = found.host_config.and_then(|host| host.log_config).and_then(|log| log.config);
+        if let Some(most_bytes) = config.and_then(|config| logfile::most_bytes(&config)) {
+            let place = file.place();
+            backlog.ask(move || Some(Unread { bytes: place.unread().ok()?, most_bytes }));
+        }
+        Some(file)
     }
 
     /// The container that an earlier attempt made under this name, when it is of the same task.
@@ -209,6 +221,22 @@ impl Runtime for Docker {
         client.stop_container(runtime_id, Some(options)).await.map_err(explain)
     }
 
+    async fn pause(&self, runtime_id: &str) -> Result<(), Error> {
+        match self.client().await?.pause_container(runtime_id).await {
+            // It is paused, or does not run.
+            Err(error) if is_status(&error, 409) && self.is_paused(runtime_id).await? => Ok(()),
+            paused => paused.map_err(explain),
+        }
+    }
+
+    async fn resume(&self, runtime_id: &str) -> Result<(), Error> {
+        match self.client().await?.unpause_container(runtime_id).await {
+            // Older engines say 500, newer ones 409.
+            Err(_) if !self.is_paused(runtime_id).await? => Ok(()),
+            resumed => resumed.map_err(explain),
+        }
+    }
+
     async fn remove(&self, runtime_id: &str) -> Result<(), Error> {
         // With its anonymous volumes, which nobody could find again.
         let options = RemoveContainerOptions { v: true, ..Default::default() };
@@ -248,11 +276,12 @@ impl Runtime for Docker {
         runtime_id: &str,
         since_ns: Option<i64>,
         ended: CancellationToken,
+        backlog: Backlog,
     ) -> BoxStream<'static, Result<LogRecord, Error>> {
         let docker = Self::new(self.endpoint.clone(), self.instance_id.clone(), self.clock.clone());
         let runtime_id = runtime_id.to_owned();
         let stream = async move {
-            match docker.log_file(&runtime_id, since_ns.unwrap_or(i64::MIN)).await {
+            match docker.log_file(&runtime_id, since_ns.unwrap_or(i64::MIN), &backlog).await {
                 Some(file) => logs::follow(file, ended),
                 // Not on this host, or not for us to read.
                 None => docker.logs(&runtime_id, LogOptions { follow: true, tail: None, since_ns }),

@@ -28,6 +28,8 @@ pub struct Surroundings<'a> {
     pub instance_id: &'a str,
     /// Between SIGTERM and SIGKILL when the task definition does not say.
     pub stop_timeout: Duration,
+    /// What the runtime keeps of the log of a container in blocking mode.
+    pub log_spool_bytes: u64,
     /// What the container may ask, where that is possible.
     pub endpoint: Option<&'a Endpoint>,
     /// Where files for the container are, where that is possible.
@@ -60,7 +62,7 @@ pub fn launch(task: &Task, at: usize, surroundings: Surroundings<'_>) -> Option<
     resources::add(&context, &mut launch);
     volumes::add(&context, &mut launch);
     endpoint::add(&context, &surroundings, at, &mut launch);
-    log::add(&context, &mut launch);
+    log::add(&context, surroundings.log_spool_bytes, &mut launch);
     firelens::add(&context, &surroundings, &mut launch);
     Some(launch)
 }

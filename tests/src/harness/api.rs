@@ -10,6 +10,7 @@ use berth_process::token::Signer;
 use berth_proto::admin::v1::admin_client::AdminClient;
 use berth_proto::admin::v1::{Controller, ListControllersRequest};
 use berth_proto::ecs::v1 as ecs;
+use berth_proto::logs::v1::logs_client::LogsClient;
 use ecs::clusters_client::ClustersClient;
 use ecs::container_instances_client::ContainerInstancesClient;
 use ecs::service_deployments_client::ServiceDeploymentsClient;
@@ -51,6 +52,8 @@ pub struct Api {
     pub tasks: TasksClient<Signed>,
     /// Container instances.
     pub instances: ContainerInstancesClient<Signed>,
+    /// Log groups.
+    pub logs: LogsClient<Signed>,
     /// What ECS has no word for.
     pub admin: AdminClient<Signed>,
 }
@@ -81,6 +84,7 @@ impl Api {
             task_sets: TaskSetsClient::with_interceptor(channel.clone(), signer.clone()),
             tasks: TasksClient::with_interceptor(channel.clone(), signer.clone()),
             instances: ContainerInstancesClient::with_interceptor(channel.clone(), signer.clone()),
+            logs: LogsClient::with_interceptor(channel.clone(), signer.clone()),
             admin: AdminClient::with_interceptor(channel, signer),
         }
     }

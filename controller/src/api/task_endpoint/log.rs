@@ -106,7 +106,9 @@ impl Handlers {
         };
         let events = request.events.into_iter().map(event).collect();
         let stream = request.stream;
-        shared.archive(peer::StoreLogsRequest { group_id, stream, at_ms, deleted: false, events }).await?;
+        shared
+            .archive(peer::StoreLogsRequest { group_id, stream, at_ms, events, ..Default::default() })
+            .await?;
         Ok(None)
     }
 

@@ -16,6 +16,7 @@ use crate::harness::api::id_of;
 use crate::harness::command::output;
 use crate::harness::daemon::Place;
 use crate::harness::engine::Container;
+use crate::harness::http;
 use crate::harness::probe::{Endpoints, Probe};
 use crate::harness::slot::task_files;
 
@@ -38,6 +39,17 @@ impl Fleet {
     #[must_use]
     pub fn memory_kib(&self, member: Member) -> Option<u64> {
         self.seat(member).daemon.memory_kib()
+    }
+
+    /// The value of one of a member's metrics.
+    ///
+    /// # Errors
+    /// When it does not tell.
+    pub async fn metric(&self, member: Member, name: &str) -> Result<f64> {
+        let address = self.seat(member).daemon.served("ops").context("it tells no metrics")?;
+        let metrics = http::get(address.parse()?, "/metrics").await?;
+        let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(value.with_context(|| format!("there is no {name}"))?.parse()?)
     }
 
     /// What a member keeps on its disk, in KiB.
