@@ -335,6 +335,15 @@ impl Loop {
             Answer::Started { id, at, bindings } => {
                 self.advance_with(&id, |task, now| task.started(at, bindings, now));
             }
+            Answer::PortsLost { id, at, runtime_id } => {
+                tracing::info!(
+                    task = id,
+                    runtime_id,
+                    "the ports chosen for a container were taken; choosing others"
+                );
+                self.by_runtime_id.remove(&runtime_id);
+                self.advance_with(&id, |task, _| task.lost_ports(at));
+            }
             Answer::Failed { id, at, action, reason } => {
                 tracing::info!(task = id, reason, "container failed to start");
                 self.metrics.launch_failed();
@@ -403,12 +412,13 @@ impl Loop {
     fn advance_holding(&mut self, id: &str, mut permit: Option<OwnedSemaphorePermit>) {
         self.admit(id);
         let now = self.clock.unix_ms();
-        let Some(task) = self.tasks.get_mut(id) else { return };
-        let next = task.next(now);
+        let Some(next) = self.tasks.get_mut(id).map(|task| task.next(now)) else { return };
         let wake = next.wake_at_ms.map(|at| (at, id.to_owned()));
+        let taken_ports = self.taken_ports(id, &next.begin);
         for (at, action) in next.begin {
+            let Some(task) = self.tasks.get(id) else { return };
             let held = if action == Action::Start { permit.take() } else { None };
-            if let Some(operation) = self.operator.begin(task, at, action, held) {
+            if let Some(operation) = self.operator.begin(task, at, action, &taken_ports, held) {
                 self.operations.push(operation);
             }
         }

@@ -4,9 +4,11 @@
 //! runtime shows and touches only containers with the label of its own instance.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use berth_model::resource::Requirements;
 use berth_model::task::step::Health;
 use berth_proto::agent::v1::RegistryCredentials;
 use berth_proto::ecs::v1 as ecs;
@@ -40,6 +42,8 @@ pub mod label {
     pub const PAUSE: &str = "berth.pause";
     /// The address in that namespace.
     pub const ADDRESS: &str = "berth.address";
+    /// Ports of the host that were chosen for the port ranges of the container.
+    pub const PORT_RANGES: &str = "berth.port-ranges";
     /// Options of the log driver `awslogs`, as JSON, of a container that asked for it.
     pub const LOG: &str = "berth.log";
 }
@@ -148,6 +152,8 @@ pub struct Launch {
     pub volumes_from: Vec<String>,
     /// What it sees of the host.
     pub mounts: Vec<Mount>,
+    /// Ports of the host that are not to be chosen for its port ranges: others have them or may get them.
+    pub taken_ports: Arc<Requirements>,
     /// Between SIGTERM and SIGKILL.
     pub stop_timeout: Duration,
 }

@@ -171,13 +171,13 @@ impl Task {
         let mut held = self.desired.definition.requirements(|at| !self.has_ended(at));
         let live = self.containers.iter().filter(|container| container.seen.stage != Stage::Stopped);
         for binding in live.flat_map(|container| &container.network_bindings) {
-            let Ok(port) = u16::try_from(binding.host_port()) else { continue };
-            match binding.protocol() {
-                ecs::TransportProtocol::Udp => held.udp_ports.insert(port),
-                ecs::TransportProtocol::Tcp | ecs::TransportProtocol::Unspecified => {
-                    held.tcp_ports.insert(port)
-                }
+            let ports = match binding.protocol() {
+                ecs::TransportProtocol::Udp => &mut held.udp_ports,
+                ecs::TransportProtocol::Tcp | ecs::TransportProtocol::Unspecified => &mut held.tcp_ports,
             };
+            for (_, port) in container::pairs(binding) {
+                ports.insert(port);
+            }
         }
         held
     }
@@ -255,6 +255,11 @@ impl Task {
         self.update(at, |container| container.started(bindings, now_ms));
         self.is_dirty = true;
         self.note_running(now_ms);
+    }
+
+    /// A container was removed before it started: somebody else has ports that were chosen for it.
+    pub fn lost_ports(&mut self, at: usize) {
+        self.update(at, container::Container::lost_ports);
     }
 
     /// A container cannot be launched, for this reason.

@@ -16,6 +16,7 @@ mod images;
 mod inside;
 mod logs;
 mod placement;
+mod ports;
 mod queue;
 mod rollback;
 mod scheduling;
