@@ -346,7 +346,6 @@ impl State {
 
 /// Removes everything of ours from this host but the containers: for a host that is to run no tasks any more.
 pub async fn remove_all() -> Result<(), String> {
-    crate::endpoint::redirect::remove().await;
     let lock = lock::Lock::take()?;
     let shutdown = Shutdown::new();
     let mut kernel = Kernel::connect(&shutdown).map_err(|error| format!("connect to the kernel: {error}"))?;
@@ -356,6 +355,7 @@ pub async fn remove_all() -> Result<(), String> {
         kernel.carry_out(&step, &observed).await?;
     }
     kernel.firewall.remove().await?;
+    crate::endpoint::remove_left().await?;
     shutdown.trigger();
     drop(lock);
     Ok(())
