@@ -331,7 +331,10 @@ impl Loop {
                 self.advance_with(&id, |task, now| task.pulled(at, image, now))
             }
             Answer::Created(created) => self.created(created),
-            Answer::Released => {}
+            Answer::Released(id) => {
+                self.change(&id, Task::left_network);
+                self.dirty.insert(id);
+            }
             Answer::Started { id, at, bindings } => {
                 self.advance_with(&id, |task, now| task.started(at, bindings, now));
             }

@@ -239,6 +239,11 @@ impl Network {
         self.state.lock().members.get(task_id).is_some_and(|member| member.pid.is_some())
     }
 
+    /// Whether a task has an address, or has not given it back yet.
+    pub(crate) fn is_member(&self, task_id: &str) -> bool {
+        self.state.lock().members.contains_key(task_id)
+    }
+
     /// The tasks that have addresses, those included that are leaving.
     pub(crate) fn members(&self) -> Vec<String> {
         self.state.lock().members.keys().cloned().collect()

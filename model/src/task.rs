@@ -18,6 +18,7 @@ use crate::task_definition::{Facts, Tag};
 use crate::time::Timestamp;
 use crate::wire::Wire;
 
+mod shown;
 pub mod step;
 
 /// One running of a task definition on one instance. It never moves: a replacement is another task.

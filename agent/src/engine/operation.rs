@@ -81,7 +81,8 @@ pub(super) enum Answer {
     Resynced(Vec<(String, Option<runtime::Container>)>),
     Recorded(Vec<Arc<wire::TaskReport>>, Result<(), ledger::Error>),
     Forgotten(Result<(), ledger::Error>),
-    Released,
+    /// A task is out of the network.
+    Released(String),
 }
 
 /// A container that is there.
@@ -173,7 +174,7 @@ impl Operator {
                     tracing::debug!(task = id, error = %error, "a task cannot leave the network now");
                     tokio::time::sleep(backoff.next_delay()).await;
                 }
-                Answer::Released
+                Answer::Released(id)
             }
             .boxed(),
         )
