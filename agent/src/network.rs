@@ -239,6 +239,11 @@ impl Network {
         self.state.lock().members.get(task_id).is_some_and(|member| member.pid.is_some())
     }
 
+    /// Whether a task has an address, or has not given it back yet.
+    pub(crate) fn is_member(&self, task_id: &str) -> bool {
+        self.state.lock().members.contains_key(task_id)
+    }
+
     /// The tasks that have addresses, those included that are leaving.
     pub(crate) fn members(&self) -> Vec<String> {
         self.state.lock().members.keys().cloned().collect()
@@ -346,7 +351,6 @@ impl State {
 
 /// Removes everything of ours from this host but the containers: for a host that is to run no tasks any more.
 pub async fn remove_all() -> Result<(), String> {
-    crate::endpoint::redirect::remove().await;
     let lock = lock::Lock::take()?;
     let shutdown = Shutdown::new();
     let mut kernel = Kernel::connect(&shutdown).map_err(|error| format!("connect to the kernel: {error}"))?;
@@ -356,6 +360,7 @@ pub async fn remove_all() -> Result<(), String> {
         kernel.carry_out(&step, &observed).await?;
     }
     kernel.firewall.remove().await?;
+    crate::endpoint::remove_left().await?;
     shutdown.trigger();
     drop(lock);
     Ok(())

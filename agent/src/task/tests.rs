@@ -38,12 +38,14 @@ fn container(name: &str) -> ecs::ContainerDefinition {
 
 fn launch(task: &Task, at: usize) -> runtime::Launch {
     let stop_timeout = std::time::Duration::from_secs(30);
+    let taken_ports = Arc::default();
     let surroundings = hooks::Surroundings {
         instance_id: "instance",
         stop_timeout,
         log_spool_bytes: 16 << 20,
         endpoint: None,
         files: None,
+        taken_ports: &taken_ports,
     };
     hooks::launch(task, at, surroundings).expect("it has that container")
 }
