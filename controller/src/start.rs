@@ -260,7 +260,9 @@ impl Assembled {
             regions: Regions::new(&identity.region, &config.regions),
         };
         let api = Api::new(parts, identity, registry)?;
-        let door = PeerDoor { sessions: sessions.clone(), leases: leases.clone(), reconciling, archive };
+        let channels = api.sessions();
+        let door =
+            PeerDoor { sessions: sessions.clone(), channels, leases: leases.clone(), reconciling, archive };
         let others = Routes::new(PeerService::server(consensus.clone(), Arc::new(door)))
             .add_service(AgentsServer::new(sessions.clone()));
         let routes = api.routes(others)?;
