@@ -190,6 +190,7 @@ remove_containers() {
         containers=$(docker ps --all --quiet --filter "label=berth.container-instance=$instance")
         # shellcheck disable=SC2086  # ids, one word each
         [ -z "$containers" ] || docker rm --force --volumes $containers >/dev/null
+        rm -rf "/run/berth/$instance" "/dev/shm/berth/$instance"
     done <"$DEMO/instances"
 }
 

@@ -35,6 +35,7 @@ docker docker.io
 dockerd docker.io
 python3 python3
 flock util-linux
+mkfs.btrfs btrfs-progs
 TOOLS
 }
 

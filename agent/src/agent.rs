@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_model::network::TASK_ENI;
+use berth_model::task_definition::SECRET_FILES;
 use berth_process::backoff::Backoff;
 use berth_process::clock::Clock;
 use berth_process::entropy::Entropy;
@@ -22,6 +23,7 @@ use crate::definition::Interner;
 use crate::endpoint;
 use crate::engine::{self, Engine};
 use crate::file_system::FileSystems;
+use crate::firelens;
 use crate::inventory::{Declared, Inventory};
 use crate::ledger::{self, Ledger, Store};
 use crate::logs::{self, Logs};
@@ -33,6 +35,7 @@ use crate::runtime::{Host, Runtime};
 use crate::session::{self, Channels, Session};
 use crate::task::hooks::image::{Images, PullBehavior};
 use crate::task::hooks::secrets;
+use crate::task_files::TaskFiles;
 use crate::usage::{Usage, Watcher};
 
 /// How an agent behaves.
@@ -44,6 +47,8 @@ pub struct Options {
     pub declared: Declared,
     /// Between SIGTERM and SIGKILL when the task definition does not say.
     pub stop_timeout: Duration,
+    /// What the runtime keeps of the log of a container in blocking mode.
+    pub log_spool_bytes: u64,
     /// Where the file systems of the network are.
     pub file_systems: FileSystems,
     /// Containers that are created and started at a time.
@@ -68,6 +73,8 @@ pub struct Options {
     pub address: Option<Ipv4Addr>,
     /// Where the endpoint that tasks ask keeps its key; none: there is none.
     pub endpoint_dir: Option<PathBuf>,
+    /// Whether containers can be given files: their engine is on this host.
+    pub gives_files: bool,
     /// Whether what containers write is sent to the controllers, when their definitions say so. Simulated ones write nothing.
     pub sends_logs: bool,
 }
@@ -116,6 +123,7 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
     let (ledger, remembered) = Ledger::open(store, interner, &entropy).await?;
     let ledger = Arc::new(ledger);
     let instance_id = ledger.instance_id().to_owned();
+    let signer = signer.with_proof(ledger.proof());
     let runtime = runtime(&instance_id);
     let mut host = host(&*runtime, &entropy).await;
     let opened = match &options.endpoint_dir {
@@ -127,6 +135,12 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
     host.log_drivers.push(logs::DRIVER.to_owned());
     if opened.is_some() {
         host.capabilities.extend(endpoint::CAPABILITIES.map(str::to_owned));
+    }
+    let files = options.gives_files.then(|| TaskFiles::open(&instance_id)).flatten().map(Arc::new);
+    if files.is_some() {
+        host.capabilities.push(SECRET_FILES.to_owned());
+        host.capabilities.extend(firelens::CAPABILITIES.map(str::to_owned));
+        host.log_drivers.push(firelens::DRIVER.to_owned());
     }
     let network = match options.task_network {
         true => Network::open(runtime.clone(), &instance_id, &entropy, shutdown).await,
@@ -162,6 +176,7 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
         reports: remembered.reports,
         images: images.clone(),
         endpoint: opened.as_ref().map(|opened| opened.endpoint.clone()),
+        files: files.clone(),
         network: network.clone(),
         controllers: controllers.clone(),
         logs: logs.clone(),
@@ -196,15 +211,16 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
     if options.watches_usage {
         shutdown.spawn("usage", OnError::Shutdown, watcher.run(shutdown.token().clone()));
     }
-    let cleanup = Cleanup::new(
-        options.cleanup,
-        runtime.clone(),
-        images.clone(),
-        handle.clone(),
+    let cleanup_parts = cleanup::Parts {
+        runtime: runtime.clone(),
+        images: images.clone(),
+        engine: handle.clone(),
         logs,
-        clock.clone(),
-        metrics.clone(),
-    );
+        files,
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+    };
+    let cleanup = Cleanup::new(options.cleanup, cleanup_parts);
     shutdown.spawn("cleanup", OnError::Shutdown, cleanup.run(shutdown.token().clone()));
     let conduits =
         Conduits::new(handle.clone(), runtime.clone(), (channels.clone(), signer.clone()), shutdown.child());
@@ -239,6 +255,7 @@ fn engine_options(options: &Options, inventory: &Inventory) -> engine::Options {
     engine::Options {
         capacity: inventory.capacity.clone(),
         stop_timeout: options.stop_timeout,
+        log_spool_bytes: options.log_spool_bytes,
         file_systems: options.file_systems.clone(),
         launch_concurrency: options.launch_concurrency,
         admission_timeout: options.admission_timeout,
@@ -265,6 +282,7 @@ impl Default for Options {
             controllers: Vec::new(),
             declared: Declared { cluster: "default".to_owned(), ..Declared::default() },
             stop_timeout: Duration::from_secs(30),
+            log_spool_bytes: crate::limits::LOG_SPOOL_MIB << 20,
             file_systems: FileSystems::new(),
             launch_concurrency: 16,
             pull_concurrency: 4,
@@ -277,6 +295,7 @@ impl Default for Options {
             task_network: false,
             address: None,
             endpoint_dir: None,
+            gives_files: false,
             sends_logs: true,
         }
     }

@@ -15,6 +15,7 @@ use crate::logs::Logs;
 use crate::metrics::Metrics;
 use crate::runtime::{Error, Listed, Runtime, Status, label};
 use crate::task::hooks::image::Images;
+use crate::task_files::TaskFiles;
 
 pub mod disk;
 
@@ -40,15 +41,28 @@ pub struct Options {
     pub disk_pressure_percent: u64,
 }
 
+/// What a cleanup works with.
+pub struct Parts {
+    /// Whose containers, volumes and images they are.
+    pub runtime: Arc<dyn Runtime>,
+    /// Which images were brought here.
+    pub images: Arc<Images>,
+    /// Knows which tasks have not ended.
+    pub engine: Handle,
+    /// What of logs has yet to be sent.
+    pub logs: Option<Arc<Logs>>,
+    /// Files that were made for containers.
+    pub files: Option<Arc<TaskFiles>>,
+    /// Tells ages.
+    pub clock: Clock,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
 /// Cleans up.
 pub struct Cleanup {
     options: Options,
-    runtime: Arc<dyn Runtime>,
-    images: Arc<Images>,
-    engine: Handle,
-    logs: Option<Arc<Logs>>,
-    clock: Clock,
-    metrics: Arc<Metrics>,
+    parts: Parts,
     /// When each dead container ended, or was first seen if it never ran.
     ended: BTreeMap<String, i64>,
     /// When images were looked at last.
@@ -74,17 +88,9 @@ impl Default for Options {
 impl Cleanup {
     /// A cleanup that has not looked yet.
     #[must_use]
-    pub fn new(
-        options: Options,
-        runtime: Arc<dyn Runtime>,
-        images: Arc<Images>,
-        engine: Handle,
-        logs: Option<Arc<Logs>>,
-        clock: Clock,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        let images_at_ms = clock.unix_ms();
-        Self { options, runtime, images, engine, logs, clock, metrics, ended: BTreeMap::new(), images_at_ms }
+    pub fn new(options: Options, parts: Parts) -> Self {
+        let images_at_ms = parts.clock.unix_ms();
+        Self { options, parts, ended: BTreeMap::new(), images_at_ms }
     }
 
     /// Looks again and again, until the shutdown.
@@ -108,14 +114,19 @@ impl Cleanup {
     pub async fn look(&mut self) -> Result<(), Error> {
         let is_under_pressure = self.is_under_pressure().await;
         // Without the engine nobody knows what may go.
-        let Some(active) = self.engine.active().await else { return Ok(()) };
+        let Some(active) = self.parts.engine.active().await else { return Ok(()) };
+        if let Some(files) = &self.parts.files
+            && let Err(error) = files.retain(|task| active.contains(task))
+        {
+            tracing::warn!(error = %error, "cannot list the files of tasks");
+        }
         let wait = if is_under_pressure {
             self.options.container_wait.min(LEAST_CONTAINER_AGE)
         } else {
             self.options.container_wait
         };
         self.remove_containers(&active, wait).await?;
-        let now = self.clock.unix_ms();
+        let now = self.parts.clock.unix_ms();
         if is_under_pressure || now - self.images_at_ms >= millis(self.options.image_interval) {
             self.images_at_ms = now;
             self.remove_images(is_under_pressure).await?;
@@ -130,7 +141,7 @@ impl Cleanup {
     }
 
     async fn is_under_pressure(&self) -> bool {
-        let disk = self.runtime.disk_use().await;
+        let disk = self.parts.runtime.disk_use().await;
         let percent = disk.map_or(0, |disk| disk.percent());
         let is_under_pressure = percent >= self.options.disk_pressure_percent;
         if is_under_pressure {
@@ -140,35 +151,36 @@ impl Cleanup {
     }
 
     async fn remove_containers(&mut self, active: &BTreeSet<String>, wait: Duration) -> Result<(), Error> {
-        let listed = self.runtime.list().await?;
+        let listed = self.parts.runtime.list().await?;
         let task_of = |listed: &Listed| listed.labels.get(label::TASK).cloned().unwrap_or_default();
         self.ended.retain(|id, _| listed.iter().any(|listed| listed.runtime_id == *id));
         let mut kept = active.clone();
         let mut removed = 0;
         for container in &listed {
             let is_dead = container.status != Status::Running && !active.contains(&task_of(container));
-            let is_unsent = self.logs.as_ref().is_some_and(|logs| logs.is_unsent(&container.runtime_id));
+            let is_unsent =
+                self.parts.logs.as_ref().is_some_and(|logs| logs.is_unsent(&container.runtime_id));
             if !is_dead || is_unsent || !self.is_due(&container.runtime_id, wait).await? {
                 kept.insert(task_of(container));
                 continue;
             }
-            self.runtime.remove(&container.runtime_id).await?;
+            self.parts.runtime.remove(&container.runtime_id).await?;
             self.ended.remove(&container.runtime_id);
             removed += 1;
         }
         if removed > 0 {
             tracing::info!(containers = removed, "removed dead containers");
-            self.metrics.containers_removed(removed);
+            self.parts.metrics.containers_removed(removed);
         }
-        self.runtime.remove_volumes(&|task| !kept.contains(task)).await
+        self.parts.runtime.remove_volumes(&|task| !kept.contains(task)).await
     }
 
     async fn is_due(&mut self, runtime_id: &str, wait: Duration) -> Result<bool, Error> {
-        let now = self.clock.unix_ms();
+        let now = self.parts.clock.unix_ms();
         let ended = match self.ended.get(runtime_id) {
             Some(ended) => *ended,
             None => {
-                let found = self.runtime.inspect(runtime_id).await?;
+                let found = self.parts.runtime.inspect(runtime_id).await?;
                 let ended = found.and_then(|found| found.finished_at_ms).unwrap_or(now);
                 self.ended.insert(runtime_id.to_owned(), ended);
                 ended
@@ -183,23 +195,23 @@ impl Cleanup {
         } else {
             self.options.image_minimum_age
         };
-        let now = self.clock.unix_ms();
+        let now = self.parts.clock.unix_ms();
         let mut removed = 0;
-        for image in self.images.pulled() {
+        for image in self.parts.images.pulled() {
             let age_ms = now - image.pulled_at_ms.max(image.used_at_ms);
             if removed >= self.options.images_per_cycle || age_ms < millis(least_age) {
                 break;
             }
             // A container that uses it protects it.
-            if self.runtime.remove_image(&image.reference).await? {
+            if self.parts.runtime.remove_image(&image.reference).await? {
                 removed += 1;
                 tracing::info!(image = image.reference, "removed an unused image");
-                if let Err(error) = self.images.forget(&image.reference).await {
+                if let Err(error) = self.parts.images.forget(&image.reference).await {
                     tracing::warn!(error = %berth_process::telemetry::chain(&error), "cannot forget an image");
                 }
             }
         }
-        self.metrics.images_removed(removed);
+        self.parts.metrics.images_removed(removed);
         Ok(())
     }
 }

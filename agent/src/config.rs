@@ -54,10 +54,14 @@ pub struct Config {
     pub cpu_units: Option<u32>,
     /// Memory of the instance; the host's when absent.
     pub memory_mib: Option<u32>,
+    /// Disk that tasks may fill together; that of the runtime's directory when absent.
+    pub disk_mib: Option<u32>,
     /// CPU units that the host keeps for itself.
     pub reserve_cpu_units: u32,
     /// Memory that the host keeps for itself.
     pub reserve_memory_mib: u32,
+    /// Disk that the host keeps for itself, for images and logs too.
+    pub reserve_disk_mib: u32,
     /// TCP ports that the host keeps for itself.
     pub reserve_ports: Vec<u16>,
     /// UDP ports that the host keeps for itself.
@@ -78,6 +82,8 @@ pub struct Config {
     pub launch_concurrency: usize,
     /// Between SIGTERM and SIGKILL when the task definition does not say.
     pub stop_timeout: NonZeroDuration,
+    /// MiB that the runtime keeps of the log of each container in blocking mode.
+    pub log_spool_mib: u64,
     /// How long a task waits for resources that others still hold.
     pub admission_timeout: NonZeroDuration,
     /// How long reports gather before they are sent.
@@ -129,6 +135,7 @@ impl Config {
             (self.launch_concurrency == 0, "launch-concurrency: at least 1".to_owned()),
             (self.pull_concurrency == 0, "pull-concurrency: at least 1".to_owned()),
             (!(1..=100).contains(&self.disk_pressure_percent), "disk-pressure-percent: 1 to 100".to_owned()),
+            (self.log_spool_mib == 0, "log-spool-mib: at least 1".to_owned()),
             (self.cluster.is_empty(), "cluster: a name is needed".to_owned()),
             (
                 self.region.as_deref().is_some_and(|region| !is_well_formed(region)),
@@ -145,6 +152,7 @@ impl Config {
             controllers: self.controllers.clone(),
             declared: self.declared(number),
             stop_timeout: self.stop_timeout.get(),
+            log_spool_bytes: self.log_spool_mib << 20,
             file_systems: self.file_systems.clone(),
             launch_concurrency: self.launch_concurrency,
             pull_concurrency: self.pull_concurrency,
@@ -158,6 +166,7 @@ impl Config {
             address: self.address,
             sends_logs: self.runtime == RuntimeKind::Docker,
             // A simulated container asks nothing, and one of a Docker elsewhere cannot reach this host.
+            gives_files: self.is_docker_here(),
             endpoint_dir: (self.task_endpoint && self.is_docker_here()).then(|| self.data_dir.clone()),
             // A simulated container uses nothing.
             watches_usage: self.runtime == RuntimeKind::Docker,
@@ -186,8 +195,10 @@ impl Config {
             attributes: self.attributes.clone(),
             cpu_units: self.cpu_units,
             memory_mib: self.memory_mib,
+            disk_mib: self.disk_mib,
             reserved_cpu_units: self.reserve_cpu_units,
             reserved_memory_mib: self.reserve_memory_mib,
+            reserved_disk_mib: self.reserve_disk_mib,
             reserved_ports: self.reserve_ports.iter().copied().collect::<BTreeSet<_>>(),
             reserved_ports_udp: self.reserve_ports_udp.iter().copied().collect(),
         }
@@ -210,8 +221,10 @@ impl Default for Config {
             host_name: String::new(),
             cpu_units: None,
             memory_mib: None,
+            disk_mib: None,
             reserve_cpu_units: 0,
             reserve_memory_mib: 0,
+            reserve_disk_mib: 0,
             // SSH, Docker, and what the ECS agent keeps.
             reserve_ports: vec![22, 2375, 2376, 51678, 51679, 51680],
             reserve_ports_udp: Vec::new(),
@@ -223,6 +236,7 @@ impl Default for Config {
             pull_concurrency: agent.pull_concurrency,
             launch_concurrency: agent.launch_concurrency,
             stop_timeout: duration(agent.stop_timeout),
+            log_spool_mib: crate::limits::LOG_SPOOL_MIB,
             admission_timeout: duration(agent.admission_timeout),
             report_delay: duration(agent.report_delay),
             container_cleanup_wait: duration(cleanup.container_wait),

@@ -30,6 +30,8 @@ pub struct Definition {
     pub cpu_units: Option<u32>,
     /// Task-level memory, when the definition has any.
     pub memory_mib: Option<u32>,
+    /// What the containers of a task may write to their own file systems, in MiB, when the definition limits it.
+    pub disk_mib: Option<u32>,
     /// Why no task of this definition can run here.
     pub fault: Option<String>,
 }
@@ -53,9 +55,11 @@ impl Definition {
         };
         let cpu_units = task_level(|overrides| &overrides.cpu, &message.cpu);
         let memory_mib = task_level(|overrides| &overrides.memory, &message.memory);
+        let gib = message.ephemeral_storage.and_then(|storage| u32::try_from(storage.size_in_gib()).ok());
+        let disk_mib = gib.map(|gib| gib.saturating_mul(1_024));
         let order = dependencies::order(&containers);
         let fault = dependencies::fault(&containers, &order);
-        Self { message, overrides, containers, order, cpu_units, memory_mib, fault }
+        Self { message, overrides, containers, order, cpu_units, memory_mib, disk_mib, fault }
     }
 
     /// A stand-in for the definition of a task of which only its containers are known.

@@ -40,6 +40,7 @@ use crate::runtime::{self, Event, Runtime};
 use crate::task::container::Exit;
 use crate::task::hooks::image::Images;
 use crate::task::{Standing, Task};
+use crate::task_files::TaskFiles;
 
 mod admission;
 mod adoption;
@@ -60,6 +61,8 @@ pub struct Options {
     pub capacity: Capacity,
     /// Between SIGTERM and SIGKILL when the task definition does not say.
     pub stop_timeout: Duration,
+    /// What the runtime keeps of the log of a container in blocking mode.
+    pub log_spool_bytes: u64,
     /// Where the file systems of the network are.
     pub file_systems: FileSystems,
     /// Containers that are created and started at a time.
@@ -82,6 +85,8 @@ pub struct Parts {
     pub images: Arc<Images>,
     /// What containers may ask, where that is possible.
     pub endpoint: Option<Arc<Endpoint>>,
+    /// Where files for containers are, where that is possible.
+    pub files: Option<Arc<TaskFiles>>,
     /// What gives tasks addresses of their own, where that is possible.
     pub network: Option<Arc<Network>>,
     /// Who is asked on behalf of tasks.
@@ -458,18 +463,6 @@ impl Loop {
         }
         self.is_recording = true;
         self.operations.push(operation::record(self.ledger.clone(), reports));
-    }
-
-    fn locate(&self, task_id: &str, container: &str) -> Vec<Located> {
-        let Some(task) = self.tasks.get(task_id) else { return Vec::new() };
-        let names = task.desired().definition.containers.iter().map(|definition| definition.name());
-        let wanted =
-            names.zip(task.containers()).filter(|(name, _)| container.is_empty() || container == *name);
-        wanted
-            .filter_map(|(name, container)| {
-                Some(Located { container: name.to_owned(), runtime_id: container.runtime_id.clone()? })
-            })
-            .collect()
     }
 }
 

@@ -32,6 +32,10 @@ pub struct Declared {
     pub reserved_cpu_units: u32,
     /// What the host keeps for itself.
     pub reserved_memory_mib: u32,
+    /// Instead of what the host has.
+    pub disk_mib: Option<u32>,
+    /// What the host keeps for itself.
+    pub reserved_disk_mib: u32,
     /// What the host keeps for itself.
     pub reserved_ports: BTreeSet<u16>,
     /// What the host keeps for itself.
@@ -62,6 +66,8 @@ impl Inventory {
         let cpu_units = declared.cpu_units.unwrap_or_else(|| host.cpus.saturating_mul(CPU_UNITS_PER_CORE));
         let memory_mib =
             declared.memory_mib.unwrap_or_else(|| u32::try_from(host.memory_mib).unwrap_or(u32::MAX));
+        let host_disk_mib = host.disk_mib.map(|mib| u32::try_from(mib).unwrap_or(u32::MAX));
+        let disk_mib = declared.disk_mib.or(host_disk_mib);
         Self {
             cluster: declared.cluster.clone(),
             host_name: declared.host_name.clone(),
@@ -71,6 +77,7 @@ impl Inventory {
                 reserved_tcp_ports: declared.reserved_ports.iter().copied().collect(),
                 reserved_udp_ports: declared.reserved_ports_udp.iter().copied().collect(),
                 gpu_ids: gpu::ids(Path::new(gpu::FOLDER)),
+                disk_mib: disk_mib.map(|mib| mib.saturating_sub(declared.reserved_disk_mib)),
             },
             attributes: attributes(declared, host),
             version_info: ecs::VersionInfo {
@@ -110,6 +117,7 @@ impl Inventory {
                 ..Default::default()
             });
         }
+        resources.extend(self.capacity.disk_mib.map(|mib| amount("DISK", mib)));
         resources
     }
 }
@@ -147,6 +155,7 @@ mod tests {
         Host {
             cpus: 2,
             memory_mib: 4_096,
+            disk_mib: Some(20_480),
             os_type: "linux".to_owned(),
             cpu_architecture: "x86_64".to_owned(),
             log_drivers: vec!["json-file".to_owned()],
@@ -159,12 +168,14 @@ mod tests {
         let declared = Declared {
             reserved_cpu_units: 48,
             reserved_memory_mib: 96,
+            reserved_disk_mib: 480,
             reserved_ports: BTreeSet::from([22]),
             ..Declared::default()
         };
         let resources = Inventory::new(&declared, &host()).resources();
         assert_eq!((resources[0].integer_value(), resources[1].integer_value()), (2_000, 4_000));
         assert_eq!(resources[2].string_set_value, ["22"]);
+        assert_eq!((resources[4].name(), resources[4].integer_value()), ("DISK", 20_000));
     }
 
     #[test]

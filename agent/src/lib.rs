@@ -34,6 +34,7 @@ pub mod definition;
 pub mod endpoint;
 pub mod engine;
 pub mod file_system;
+pub mod firelens;
 pub mod inventory;
 pub mod ledger;
 pub mod limits;
@@ -46,6 +47,7 @@ pub mod report;
 pub mod runtime;
 pub mod session;
 pub mod task;
+pub mod task_files;
 pub mod usage;
 
 use agent::{MakeRuntime, Setup};

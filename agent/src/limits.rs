@@ -71,6 +71,9 @@ pub const USAGE_CONCURRENCY: usize = 4;
 /// Bytes of one log event; a longer line is several. Source: Docker's awslogs driver, 256 KiB without what an event counts
 /// beyond its message.
 pub const LOG_EVENT_BYTES: usize = (256 << 10) - 26;
+/// MiB that the runtime keeps of the log of a container in blocking mode, unless configured otherwise; at a quarter of it the
+/// container is paused.
+pub const LOG_SPOOL_MIB: u64 = 1_024;
 /// What one container wrote and nobody has taken yet, unless its definition says otherwise; beyond it the oldest goes.
 /// Source: ECS, `max-buffer-size`.
 pub const LOG_BUFFER_BYTES: usize = 10 << 20;

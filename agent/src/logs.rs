@@ -31,12 +31,14 @@ mod lines;
 pub(crate) mod options;
 mod progress;
 mod timeformat;
+mod valve;
 
 pub use options::Options;
 
 use buffer::Budget;
 use follower::Follower;
 use progress::Progress;
+use valve::Valve;
 
 /// What every agent can do: it sends to its controllers what others send to AWS.
 pub const CAPABILITIES: [&str; 1] = ["ecs.capability.execution-role-awslogs"];
@@ -77,12 +79,14 @@ pub struct Logs {
 }
 
 /// A container that is followed.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Followed {
     /// How often it was started since that began.
     starts: u64,
     /// Cancelled when it ended.
     ended: CancellationToken,
+    /// In blocking mode.
+    valve: Option<Arc<Valve>>,
 }
 
 // === impl Logs ===
@@ -135,19 +139,36 @@ impl Logs {
 
     /// Follows a container that was just started, from where it was left when it ran before.
     pub fn follow(self: &Arc<Self>, runtime_id: &str, options: Options) {
+        let valve = (options.mode == options::Mode::Blocking)
+            .then(|| Valve::new(self.runtime.clone(), runtime_id.to_owned(), self.metrics.clone()));
+        let ended = CancellationToken::new();
         let mut followed = self.followed.lock();
         if let Some(known) = followed.get_mut(runtime_id) {
-            *known = Followed { starts: known.starts + 1, ended: CancellationToken::new() };
+            *known = Followed { starts: known.starts + 1, ended, valve };
             return;
         }
-        followed.insert(runtime_id.to_owned(), Followed::default());
+        followed.insert(runtime_id.to_owned(), Followed { starts: 0, ended, valve });
         drop(followed);
         let follower = Follower::new(self.clone(), runtime_id.to_owned(), options);
         let token = self.shutdown.token().clone();
+        let (logs, id) = (self.clone(), runtime_id.to_owned());
         self.shutdown.spawn("container log", OnError::Log, async move {
             token.run_until_cancelled(follower.run()).await;
+            // Nobody would resume it.
+            logs.stopping(&id).await;
             Ok::<(), std::convert::Infallible>(())
         });
+    }
+
+    /// A container is about to be stopped: from now on it does not wait for its log.
+    pub async fn stopping(&self, runtime_id: &str) {
+        if let Some(valve) = self.valve_of(runtime_id) {
+            valve.end().await;
+        }
+    }
+
+    fn valve_of(&self, runtime_id: &str) -> Option<Arc<Valve>> {
+        self.followed.lock().get(runtime_id).and_then(|known| known.valve.clone())
     }
 
     /// A container writes no more.

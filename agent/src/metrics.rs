@@ -23,6 +23,8 @@ pub struct Metrics {
     images_removed: Counter,
     log_events: Counter,
     log_events_dropped: Counter,
+    log_pauses: Counter,
+    containers_paused: Gauge,
 }
 
 // === impl Metrics ===
@@ -47,6 +49,8 @@ impl Metrics {
             images_removed: Counter::default(),
             log_events: Counter::default(),
             log_events_dropped: Counter::default(),
+            log_pauses: Counter::default(),
+            containers_paused: Gauge::default(),
         };
         let launches = metrics.launches.clone();
         registry.register_with_unit(
@@ -75,11 +79,14 @@ impl Metrics {
             ("images_removed", "Unused images that were removed", &metrics.images_removed),
             ("log_events", "Log events that were sent", &metrics.log_events),
             ("log_events_dropped", "Log events that no buffer had room for", &metrics.log_events_dropped),
+            ("log_pauses", "Times that a container was paused until its log was sent", &metrics.log_pauses),
         ];
         for (name, help, counter) in counters {
             registry.register(name, help, counter.clone());
         }
         registry.register("sessions", "Open sessions with controllers", metrics.sessions.clone());
+        let paused = metrics.containers_paused.clone();
+        registry.register("containers_paused", "Containers that wait for their logs to be sent", paused);
         let generation = metrics.manifest_generation.clone();
         registry.register("manifest_generation", "Generation of the manifest that is followed", generation);
         metrics
@@ -89,6 +96,18 @@ impl Metrics {
     pub fn log_events(&self, sent: usize, dropped: u64) {
         self.log_events.inc_by(u64::try_from(sent).unwrap_or(u64::MAX));
         self.log_events_dropped.inc_by(dropped);
+    }
+
+    /// A container was or is paused until its log was sent.
+    pub fn paused_for_its_log(&self, before: bool, now: bool) {
+        match (before, now) {
+            (false, true) => {
+                self.log_pauses.inc();
+                self.containers_paused.inc();
+            }
+            (true, false) => drop(self.containers_paused.dec()),
+            _ => {}
+        }
     }
 
     /// A container was started.

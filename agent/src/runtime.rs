@@ -14,6 +14,7 @@ use berth_proto::agent::v1::RegistryCredentials;
 use berth_proto::ecs::v1 as ecs;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use parking_lot::Mutex;
 use progress::PullProgress;
 use tokio_util::sync::CancellationToken;
 
@@ -72,6 +73,8 @@ pub struct Host {
     pub cpus: u32,
     /// MiB.
     pub memory_mib: u64,
+    /// The disk that images and containers live on, in MiB, when it can be told.
+    pub disk_mib: Option<u64>,
     /// As ECS spells it: `linux` or `windows`.
     pub os_type: String,
     /// As ECS spells it: `x86_64` or `arm64`.
@@ -144,6 +147,8 @@ pub struct Launch {
     pub cpu_limit_units: Option<u32>,
     /// The most memory it may use.
     pub memory_limit_mib: Option<u32>,
+    /// The most it may write to its own file system, where the runtime can limit that.
+    pub disk_limit_mib: Option<u32>,
     /// The GPUs that it has to itself.
     pub gpu_ids: Vec<String>,
     /// Links as `NAME:ALIAS`, with names unique on the host.
@@ -154,6 +159,8 @@ pub struct Launch {
     pub mounts: Vec<Mount>,
     /// Ports of the host that are not to be chosen for its port ranges: others have them or may get them.
     pub taken_ports: Arc<Requirements>,
+    /// What the agent made for it on the host, which must be there whenever it starts.
+    pub files: Vec<Mount>,
     /// Between SIGTERM and SIGKILL.
     pub stop_timeout: Duration,
 }
@@ -293,6 +300,21 @@ pub struct LogRecord {
     pub is_after_gap: bool,
 }
 
+/// How much of a container's log was written and is not read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// So much.
+    pub bytes: u64,
+    /// What the runtime keeps at most: beyond it the oldest goes.
+    pub most_bytes: u64,
+}
+
+type AskUnread = Box<dyn Fn() -> Option<Unread> + Send + Sync>;
+
+/// What is ahead of whoever follows a log, for somebody who looks on.
+#[derive(Clone, Default)]
+pub struct Backlog(Arc<Mutex<Option<AskUnread>>>);
+
 /// How full the disk is that images and containers live on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DiskUse {
@@ -333,6 +355,14 @@ pub trait Runtime: reach::Reach + Send + Sync + 'static {
     async fn start(&self, runtime_id: &str) -> Result<(), Error>;
     /// Asks a container to end, ends it after the timeout (its own when none is given), and waits until it has ended.
     async fn stop(&self, runtime_id: &str, timeout: Option<Duration>) -> Result<(), Error>;
+    /// Lets a container that runs do nothing for a while. It is no error when it is paused.
+    async fn pause(&self, _runtime_id: &str) -> Result<(), Error> {
+        Err(Error::Refused("this runtime cannot pause containers".to_owned()))
+    }
+    /// Lets it go on. It is no error when it is not paused.
+    async fn resume(&self, _runtime_id: &str) -> Result<(), Error> {
+        Ok(())
+    }
     /// Removes a container that does not run. It is no error when it is gone.
     async fn remove(&self, runtime_id: &str) -> Result<(), Error>;
     /// One container of this instance, when there is one with this id.
@@ -344,12 +374,14 @@ pub trait Runtime: reach::Reach + Send + Sync + 'static {
     /// The log of a container.
     fn logs(&self, runtime_id: &str, options: LogOptions) -> BoxStream<'static, Result<LogRecord, Error>>;
     /// The log of a container for a reader who must keep up: as it is written, from this moment on, in nanoseconds since
-    /// 1970. It ends when all was read and `ended` is cancelled, or earlier: then it is to be followed again.
+    /// 1970. It ends when all was read and `ended` is cancelled, or earlier: then it is to be followed again. Whoever has the
+    /// backlog can see what is ahead, where that can be seen.
     fn follow_log(
         &self,
         runtime_id: &str,
         since_ns: Option<i64>,
         _ended: CancellationToken,
+        _backlog: Backlog,
     ) -> BoxStream<'static, Result<LogRecord, Error>> {
         self.logs(runtime_id, LogOptions { follow: true, tail: None, since_ns })
     }
@@ -359,4 +391,19 @@ pub trait Runtime: reach::Reach + Send + Sync + 'static {
     async fn stats(&self, runtime_id: &str) -> Result<Option<serde_json::Value>, Error>;
     /// How full the disk is; none when it cannot be told.
     async fn disk_use(&self) -> Option<DiskUse>;
+}
+
+// === impl Backlog ===
+
+impl Backlog {
+    /// From now on this is asked.
+    pub fn ask(&self, unread: impl Fn() -> Option<Unread> + Send + Sync + 'static) {
+        *self.0.lock() = Some(Box::new(unread));
+    }
+
+    /// What is not read; none where that cannot be seen.
+    #[must_use]
+    pub fn unread(&self) -> Option<Unread> {
+        self.0.lock().as_ref().and_then(|ask| ask())
+    }
 }

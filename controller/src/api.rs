@@ -19,6 +19,7 @@ use berth_model::plan::Policy;
 use berth_process::clock::Clock;
 use berth_process::entropy::Entropy;
 use berth_process::identity::ClusterIdentity;
+use berth_process::shutdown::Shutdown;
 use berth_proto::DESCRIPTOR_SET;
 use berth_proto::admin::v1::admin_server::AdminServer;
 use berth_proto::agent::v1::task_endpoints_server::TaskEndpointsServer;
@@ -124,6 +125,8 @@ pub struct Parts {
     pub calls_per_key: u32,
     /// Regions that calls may be in.
     pub regions: Regions,
+    /// Ends what goes on after a call.
+    pub shutdown: Shutdown,
 }
 
 /// The API, ready to be served.

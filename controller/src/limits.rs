@@ -151,6 +151,18 @@ pub const OPENING_CHANNELS: usize = 128;
 /// How long the token of a session is good for: the client connects at once.
 pub const SESSION_TOKEN_LIFE: Duration = Duration::from_secs(60);
 
+/// Of what is printed in a session, chunks on their way to the archive; what comes beyond it is not kept.
+pub const TRANSCRIPT_CHUNKS: usize = 256;
+
+/// What is kept of a session; the rest is not.
+pub const TRANSCRIPT_BYTES: usize = 64 << 20;
+
+/// What of it is kept at a time.
+pub const TRANSCRIPT_BATCH_BYTES: usize = 256 << 10;
+
+/// What of a line without an end is kept as one event.
+pub const TRANSCRIPT_LINE_BYTES: usize = 64 << 10;
+
 /// What the archive of logs takes on the disk of one controller, in mebibytes, unless configured otherwise; beyond it the
 /// oldest events go.
 pub const LOG_ARCHIVE_MIB: u64 = 10 << 10;
@@ -175,6 +187,12 @@ pub const ARCHIVE_TAIL: u32 = 100_000;
 
 /// Log streams in one message between controllers; more come with the next.
 pub const ARCHIVE_STREAMS_PER_LIST: usize = 5_000;
+
+/// Bytes of events that one controller copies from another at a time, and streams that are looked at for them; more come with
+/// the next page.
+pub const ARCHIVE_PAGE_BYTES: usize = 1 << 20;
+/// See above.
+pub const ARCHIVE_PAGE_STREAMS: usize = 2_000;
 
 /// Copies of log events on their way to one other controller; beyond it, no copy is made there, and the write fails if that is
 /// one too many.

@@ -7,6 +7,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
+use crate::archive::Disk;
 use crate::feed::Feed;
 use crate::session::Sessions;
 use crate::session::registry::Registry as LiveSessions;
@@ -16,11 +17,13 @@ use crate::session::registry::Registry as LiveSessions;
 struct StateCollector {
     feed: Feed,
     sessions: LiveSessions,
+    /// None in a simulation.
+    disk: Option<Disk>,
 }
 
 /// Registers the gauges of the state.
-pub(crate) fn register(registry: &mut Registry, sessions: &Sessions, feed: &Feed) {
-    let collector = StateCollector { feed: feed.clone(), sessions: sessions.registry().clone() };
+pub(crate) fn register(registry: &mut Registry, sessions: &Sessions, feed: &Feed, disk: Option<Disk>) {
+    let collector = StateCollector { feed: feed.clone(), sessions: sessions.registry().clone(), disk };
     registry.register_collector(Box::new(collector));
 }
 
@@ -38,6 +41,7 @@ impl Collector for StateCollector {
         let connected = instances.filter(|instance| instance.connected).count();
         let tasks = view.every_region().flat_map(State::tasks);
         let stopped = tasks.filter(|task| task.observed.last_status == TaskStatus::Stopped).count();
+        let whole = self.disk.as_ref().is_none_or(|disk| disk.mark().is_whole);
         let gauges = [
             ("berth_revision", "Revision of the state", count(view.revision())),
             ("berth_tasks_running", "Tasks whose last status is RUNNING", running),
@@ -49,6 +53,16 @@ impl Collector for StateCollector {
                 count(connected),
             ),
             ("berth_agent_sessions", "Sessions of agents with this controller", count(self.sessions.len())),
+            (
+                "berth_log_archive_whole",
+                "1 once this controller has all logs from before it voted",
+                whole.into(),
+            ),
+            (
+                "berth_log_archive_bytes",
+                "What the archive of logs takes on the disk here",
+                count(self.disk.as_ref().map_or(0, Disk::bytes)),
+            ),
         ];
         for (name, help, value) in gauges {
             let gauge = ConstGauge::new(value);

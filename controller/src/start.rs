@@ -221,6 +221,7 @@ struct Assembled {
     current: leader::Current,
     usage: Usage,
     disk: Option<Disk>,
+    archive: Quorum,
 }
 
 // === impl Assembled ===
@@ -258,11 +259,16 @@ impl Assembled {
             policy: config.policy(),
             calls_per_key: config.calls_per_key,
             regions: Regions::new(&identity.region, &config.regions),
+            shutdown: shutdown.child(),
         };
         let api = Api::new(parts, identity, registry)?;
-        let channels = api.sessions();
-        let door =
-            PeerDoor { sessions: sessions.clone(), channels, leases: leases.clone(), reconciling, archive };
+        let door = PeerDoor {
+            sessions: sessions.clone(),
+            channels: api.sessions(),
+            leases: leases.clone(),
+            reconciling,
+            archive: archive.clone(),
+        };
         let others = Routes::new(PeerService::server(consensus.clone(), Arc::new(door)))
             .add_service(AgentsServer::new(sessions.clone()));
         let routes = api.routes(others)?;
@@ -275,7 +281,7 @@ impl Assembled {
             shutdown.child(),
         );
         let aws = aws.into_routes();
-        metrics::register(registry, &sessions, consensus.feed());
+        metrics::register(registry, &sessions, consensus.feed(), disk.clone());
         let (feed, silent) = (consensus.feed().clone(), leases.clone());
         let context = Context {
             view: Arc::new(move || feed.view()),
@@ -292,7 +298,7 @@ impl Assembled {
             }),
         };
         let web = web(config.webhook_ca.as_deref())?;
-        Ok(Self { routes, aws, sessions, leases, context, web, current, usage: api.usage(), disk })
+        Ok(Self { routes, aws, sessions, leases, context, web, current, usage: api.usage(), disk, archive })
     }
 
     /// Starts what only makes sense for a controller that takes part.
@@ -308,6 +314,8 @@ impl Assembled {
         until("task network", Box::pin(self.sessions.clone().follow_network(consensus.feed().clone())));
         until("liveness", Box::pin(session::liveness::report(self.sessions, self.leases.clone())));
         if let Some(disk) = self.disk {
+            let (archive, entropy) = (self.archive, self.context.entropy.clone());
+            until("log copies", Box::pin(archive::fill(disk.clone(), archive, entropy)));
             let sweep = archive::sweep(disk, consensus.clone(), self.context.clock.clone());
             until("log sweep", Box::pin(sweep));
         }

@@ -270,6 +270,10 @@ impl PeerSessions for PeerDoor {
     ) -> Result<peer::ListLogStreamsResponse, Status> {
         self.disk()?.streams(request).await.map_err(|error| Status::unavailable(error.to_string()))
     }
+
+    async fn copy_logs(&self, request: peer::CopyLogsRequest) -> Result<peer::CopyLogsResponse, Status> {
+        self.disk()?.page(request).await.map_err(|error| Status::unavailable(error.to_string()))
+    }
 }
 
 impl PeerDoor {

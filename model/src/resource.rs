@@ -1,4 +1,4 @@
-//! CPU, memory, GPUs and host ports: what an instance offers, what a task needs, and the one function that says
+//! CPU, memory, disk, GPUs and host ports: what an instance offers, what a task needs, and the one function that says
 //! whether the one fits into the other.
 //!
 //! The placer, `apply` and the agent all ask [`fits`]; there is no second opinion.
@@ -27,6 +27,9 @@ pub struct Capacity {
     /// The ids of its GPUs.
     #[serde(default)]
     pub gpu_ids: Vec<String>,
+    /// Disk that tasks may fill, in MiB; none when the instance does not say, and then any task fits.
+    #[serde(default)]
+    pub disk_mib: Option<u32>,
 }
 
 /// What a task needs, or what several tasks hold together.
@@ -43,6 +46,9 @@ pub struct Requirements {
     /// GPUs.
     #[serde(default)]
     pub gpus: u32,
+    /// Ephemeral storage in MiB.
+    #[serde(default)]
+    pub disk_mib: u32,
 }
 
 /// Why a task does not fit, in what ECS calls resources.
@@ -73,6 +79,13 @@ pub enum Shortage {
         /// GPUs that are left.
         free: u32,
     },
+    /// Too little disk left.
+    Disk {
+        /// MiB the task needs.
+        needed: u32,
+        /// MiB that are left.
+        free: u32,
+    },
 }
 
 /// Says whether a task that needs `needed` fits on an instance that offers `capacity` and of which `held` is taken.
@@ -82,9 +95,11 @@ pub fn fits(needed: &Requirements, capacity: &Capacity, held: &Requirements) -> 
     let cpu_free = capacity.cpu_units.saturating_sub(held.cpu_units);
     let memory_free = capacity.memory_mib.saturating_sub(held.memory_mib);
     let gpus_free = capacity.gpus().saturating_sub(held.gpus);
+    let disk_free = capacity.disk_mib.map_or(u32::MAX, |mib| mib.saturating_sub(held.disk_mib));
     if needed.cpu_units <= cpu_free
         && needed.memory_mib <= memory_free
         && needed.gpus <= gpus_free
+        && needed.disk_mib <= disk_free
         && needed.tcp_ports.is_empty()
         && needed.udp_ports.is_empty()
     {
@@ -99,6 +114,9 @@ pub fn fits(needed: &Requirements, capacity: &Capacity, held: &Requirements) -> 
     }
     if needed.gpus > gpus_free {
         shortages.push(Shortage::Gpu { needed: needed.gpus, free: gpus_free });
+    }
+    if needed.disk_mib > disk_free {
+        shortages.push(Shortage::Disk { needed: needed.disk_mib, free: disk_free });
     }
     let tcp_taken =
         |port: &u16| capacity.reserved_tcp_ports.contains(*port) || held.tcp_ports.contains(*port);
@@ -181,6 +199,7 @@ impl Requirements {
         self.cpu_units = self.cpu_units.saturating_add(more.cpu_units);
         self.memory_mib = self.memory_mib.saturating_add(more.memory_mib);
         self.gpus = self.gpus.saturating_add(more.gpus);
+        self.disk_mib = self.disk_mib.saturating_add(more.disk_mib);
         for port in more.tcp_ports.iter() {
             self.tcp_ports.hold(port);
         }
@@ -194,6 +213,7 @@ impl Requirements {
         self.cpu_units = self.cpu_units.saturating_sub(less.cpu_units);
         self.memory_mib = self.memory_mib.saturating_sub(less.memory_mib);
         self.gpus = self.gpus.saturating_sub(less.gpus);
+        self.disk_mib = self.disk_mib.saturating_sub(less.disk_mib);
         for port in less.tcp_ports.iter() {
             self.tcp_ports.remove(port);
         }
@@ -207,6 +227,7 @@ impl Requirements {
         self.cpu_units == 0
             && self.memory_mib == 0
             && self.gpus == 0
+            && self.disk_mib == 0
             && self.tcp_ports.is_empty()
             && self.udp_ports.is_empty()
     }
@@ -220,6 +241,7 @@ impl fmt::Display for Shortage {
             Self::TcpPort(port) => write!(formatter, "port {port} taken"),
             Self::UdpPort(port) => write!(formatter, "udp port {port} taken"),
             Self::Gpu { needed, free } => write!(formatter, "{needed} GPUs needed, {free} free"),
+            Self::Disk { needed, free } => write!(formatter, "disk {needed} MiB needed, {free} MiB free"),
         }
     }
 }
@@ -265,10 +287,22 @@ mod tests {
     }
 
     #[test]
+    fn disk_is_counted_where_an_instance_says_how_much_it_has() {
+        let needed = Requirements { disk_mib: 60, ..Requirements::default() };
+        let instance = |disk_mib| Capacity { disk_mib, ..Capacity::default() };
+        assert_eq!(fits(&needed, &instance(Some(100)), &Requirements::default()), Ok(()));
+        assert_eq!(
+            fits(&needed, &instance(Some(100)), &needed),
+            Err(vec![Shortage::Disk { needed: 60, free: 40 }])
+        );
+        assert_eq!(fits(&needed, &instance(None), &needed), Ok(()));
+    }
+
+    #[test]
     fn subtracting_undoes_adding() {
         let mut held = needs(100, 200, &[80]);
         let before = held.clone();
-        let task = needs(7, 9, &[80, 81, 443]);
+        let task = Requirements { gpus: 1, disk_mib: 5, ..needs(7, 9, &[80, 81, 443]) };
         held.add(&task);
         held.subtract(&task);
         assert_eq!(held, before);

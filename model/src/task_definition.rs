@@ -68,6 +68,18 @@ pub struct Facts {
     /// The architecture of processor that the images are for, as instances have it in their attributes.
     #[serde(default)]
     pub cpu_architecture: Option<String>,
+    /// Ephemeral storage of the task as a whole, in MiB.
+    #[serde(default)]
+    pub disk_mib: u32,
+}
+
+/// The attribute of instances that can give a container its secrets as files.
+pub const SECRET_FILES: &str = "berth.capability.secret-files";
+
+/// Whether a secret of a container is a file: its name is the path. In ECS a name is always that of a variable, which
+/// cannot have a slash in it.
+pub fn is_secret_file(name: &str) -> bool {
+    name.starts_with('/')
 }
 
 /// What planners read of a container definition.
@@ -128,7 +140,7 @@ impl Facts {
         self.requirements_of(|_| true)
     }
 
-    /// What the containers for which `holds` is true need. Task-level cpu and memory, where given, are held as long
+    /// What the containers for which `holds` is true need. Task-level cpu, memory and storage, where given, are held as long
     /// as any container holds.
     pub fn requirements_of(&self, mut holds: impl FnMut(&ContainerFacts) -> bool) -> Requirements {
         let mut sum = Requirements::default();
@@ -141,11 +153,13 @@ impl Facts {
                 tcp_ports: container.tcp_ports.clone(),
                 udp_ports: container.udp_ports.clone(),
                 gpus: container.gpus,
+                disk_mib: 0,
             });
         }
         if any {
             sum.cpu_units = self.task_cpu_units.unwrap_or(sum.cpu_units);
             sum.memory_mib = self.task_memory_mib.unwrap_or(sum.memory_mib);
+            sum.disk_mib = self.disk_mib;
         }
         sum
     }

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::ensure;
+use berth_proto::ecs::v1 as ecs;
+use berth_proto::logs::v1 as logs;
 use berth_tests::harness::api::id_of;
 use berth_tests::harness::fleet::{Fleet, Member};
 use berth_tests::harness::wait::until;
@@ -94,6 +96,104 @@ async fn a_terminal_is_one_on_both_sides_and_is_left_as_it_was() {
     }
     let berth = fleet.berth_command(&["exec", "-it", "--force", &id, "--", "/bin/sh"]).unwrap();
     at_a_terminal("berth", berth.as_std()).await;
+    fleet.finish().await;
+}
+
+/// What sessions left in a group: stream and text.
+async fn transcripts(fleet: &Fleet, group: &str) -> anyhow::Result<Vec<(String, String)>> {
+    let log_group_name = Some(group.to_owned());
+    let request = logs::FilterLogEventsRequest { log_group_name, ..Default::default() };
+    let found = fleet.api().logs.filter_log_events(request).await?.into_inner();
+    let pair =
+        |event: logs::FilteredLogEvent| (event.log_stream_name().to_owned(), event.message().to_owned());
+    Ok(found.events.into_iter().map(pair).collect())
+}
+
+async fn keep_sessions(fleet: &Fleet, logging: ecs::ExecuteCommandLogging, group: Option<&str>) {
+    let log_configuration = group.map(|group| ecs::ExecuteCommandLogConfiguration {
+        cloud_watch_log_group_name: Some(group.to_owned()),
+        ..Default::default()
+    });
+    let execute = ecs::ExecuteCommandConfiguration {
+        logging: Some(logging.into()),
+        log_configuration,
+        ..Default::default()
+    };
+    let request = ecs::UpdateClusterRequest {
+        cluster: Some("default".to_owned()),
+        configuration: Some(ecs::ClusterConfiguration {
+            execute_command_configuration: Some(execute),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    fleet.api().clusters.update_cluster(request).await.expect("it takes that");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_sessions_print_is_kept_where_the_cluster_says() {
+    if !require_docker() {
+        return;
+    }
+    let (fleet, id) = with_task(Fleet::builder().controllers(3).agents(1)).await;
+    if !equip(&fleet, &id).await {
+        return;
+    }
+    let say = async |text: &str| {
+        let script = format!("echo {text}; echo and {text} >&2; printf {text}-to-the-end");
+        fleet.berth_output(&["exec", "--force", &id, "--", "/bin/sh", "-c", &script]).await.expect("it ran")
+    };
+    keep_sessions(&fleet, ecs::ExecuteCommandLogging::Override, Some("/sessions")).await;
+    let refused = say("nothing").await;
+    let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && why.contains("log group /sessions"), "{why}");
+    let log_group_name = Some("/sessions".to_owned());
+    let create = logs::CreateLogGroupRequest { log_group_name, ..Default::default() };
+    fleet.api().logs.create_log_group(create).await.expect("made");
+    assert!(say("kept").await.status.success());
+    let terminal = fleet.berth_command(&["exec", "-it", "--force", &id, "--", "/bin/sh"]).expect("built");
+    at_a_terminal("berth", terminal.as_std()).await;
+    let kept = until("both sessions are kept", SOON, async || {
+        let kept = transcripts(&fleet, "/sessions").await?;
+        ensure!(kept.iter().any(|(stream, _)| *stream != kept[0].0), "{kept:?}");
+        Ok(kept)
+    })
+    .await;
+    let first: Vec<&str> =
+        kept.iter().filter(|(stream, _)| *stream == kept[0].0).map(|(_, text)| text.as_str()).collect();
+    assert_eq!(first.len(), 3, "{first:?}");
+    for line in ["kept", "and kept", "kept-to-the-end"] {
+        assert!(first.contains(&line), "{first:?}");
+    }
+
+    // Where the log of the container goes, or nowhere.
+    let options =
+        [("awslogs-group", "/ecs/own"), ("awslogs-create-group", "true"), ("awslogs-region", "us-east-1")];
+    let driver = ecs::LogDriver::Awslogs;
+    fleet.register_logged("logged", &[], driver, &options).await.expect("register");
+    let logged = id_of(&fleet.start_task_on("logged", 0).await.expect("started")).to_owned();
+    let check = ["exec", "--force", &logged, "--", "/berth-app", "--nobody-knows"];
+    keep_sessions(&fleet, ecs::ExecuteCommandLogging::None, None).await;
+    until("it runs", SOON, async || {
+        let said = fleet.berth_output(&check).await?;
+        ensure!(said.status.code().is_some_and(|code| code > 0) && said.stderr.len() < 4_096, "{said:?}");
+        ensure!(transcripts(&fleet, "/ecs/own").await?.len() == 1, "its own log is not there yet");
+        Ok(())
+    })
+    .await;
+    let streams = async || {
+        let log_group_name = Some("/ecs/own".to_owned());
+        let request = logs::DescribeLogStreamsRequest { log_group_name, ..Default::default() };
+        anyhow::Ok(fleet.api().logs.describe_log_streams(request).await?.into_inner().log_streams.len())
+    };
+    assert_eq!(streams().await.expect("told"), 1, "nothing is kept of a session");
+    keep_sessions(&fleet, ecs::ExecuteCommandLogging::Default, None).await;
+    fleet.berth_output(&check).await.expect("it ran");
+    until("the session is beside the log", SOON, async || {
+        ensure!(streams().await? == 2, "it is not");
+        Ok(())
+    })
+    .await;
     fleet.finish().await;
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use berth_tests::harness::fleet::{Fleet, Member};
-use berth_tests::harness::hosts::Hosts;
+use berth_tests::harness::hosts::{Hosts, Kind};
 use berth_tests::harness::require_hosts;
 use berth_tests::harness::slot::{Slot, turn};
 use berth_tests::harness::wait::{throughout, until};
@@ -117,7 +117,7 @@ async fn hosts_of_the_harness_lose_and_regain_network_and_power() {
     }
     let _turn = turn().await;
     let slot = Slot::take().unwrap();
-    let mut hosts = Hosts::start(&slot, &[true, false], false).await.unwrap();
+    let mut hosts = Hosts::start(&slot, &[true, false], Kind::default()).await.unwrap();
     let engine = hosts.engine(0);
     engine.docker(&["run", "--detach", "--publish", "9000:8080", "--label", "it=1", "berth-app:1"]).unwrap();
     let address = (hosts.address(0), 9000).into();

@@ -121,6 +121,67 @@ async fn a_service_outlives_its_registry() {
 }
 
 /// The digests of the images that tasks run.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_of_a_private_registry_is_pulled_with_the_credentials_of_its_definition() {
+    let Some(program) = require_registry().filter(|_| require_docker()) else { return };
+    let registry = Registry::start_private(&program).await.unwrap();
+    registry.push(&Engine::local(), "berth-app:1", "app:private").unwrap();
+    let fleet = Fleet::builder().controllers(1).agents(1).start().await;
+    let (username, password) = Registry::login();
+    let login = |password: &str| format!(r#"{{"username": "{username}", "password": "{password}"}}"#);
+    for (name, password) in [("registry", password), ("wrong", "guessed")] {
+        fleet.berth(&["secret", "create", name, &login(password)]).await.unwrap();
+    }
+
+    let image = registry.reference("app:private");
+    for (family, credentials) in [("without", None), ("wrong", Some("wrong"))] {
+        register_private(&fleet, family, &image, credentials).await;
+        let arn = fleet.start_task_on(family, 0).await.unwrap();
+        until("the task fails", SOON, async || {
+            let task = fleet.api().task(&arn).await?;
+            ensure!(task.last_status() == "STOPPED", "{}", task.last_status());
+            let reason = task.containers[0].reason();
+            ensure!(reason.starts_with("CannotPullContainerError") && reason.contains("auth"), "{reason}");
+            ensure!(!format!("{task:?}").contains("guessed"), "a password is shown: {task:?}");
+            Ok(())
+        })
+        .await;
+    }
+    register_private(&fleet, "right", &image, Some("registry")).await;
+    let arn = fleet.start_task_on("right", 0).await.unwrap();
+    until("the task runs", SOON, async || {
+        let task = fleet.api().task(&arn).await?;
+        ensure!(task.last_status() == "RUNNING", "{} {}", task.last_status(), task.stopped_reason());
+        ensure!(!format!("{task:?}").contains(password), "a password is shown: {task:?}");
+        Ok(())
+    })
+    .await;
+    let container = fleet.containers(0).unwrap().remove(0);
+    let shown = Engine::local().docker(&["inspect", &container.id]).unwrap();
+    assert!(shown.contains(&image) && !shown.contains(password), "the engine shows a password");
+    assert_eq!(fleet.files_with(password), Vec::<std::path::PathBuf>::new(), "a password is on a disk");
+    fleet.finish().await;
+}
+
+async fn register_private(fleet: &Fleet, family: &str, image: &str, secret: Option<&str>) {
+    let credentials = secret.map(|name| ecs::RepositoryCredentials {
+        credentials_parameter: Some(format!("arn:aws:secretsmanager:us-east-1:000000000000:secret:{name}")),
+    });
+    let request = ecs::RegisterTaskDefinitionRequest {
+        family: Some(family.to_owned()),
+        execution_role_arn: Some("arn:aws:iam::000000000000:role/execution".to_owned()),
+        container_definitions: vec![ecs::ContainerDefinition {
+            name: Some("app".to_owned()),
+            image: Some(image.to_owned()),
+            memory: Some(32),
+            repository_credentials: credentials,
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    fleet.api().task_definitions.register_task_definition(request).await.expect("registered");
+}
+
 fn digests(tasks: &[ecs::Task]) -> std::collections::BTreeSet<String> {
     let containers = tasks.iter().flat_map(|task| &task.containers);
     containers.map(|container| container.image_digest().to_owned()).collect()

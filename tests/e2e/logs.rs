@@ -1,11 +1,14 @@
 //! What containers write, kept by the controllers: live, after the end, and while others fail.
 
+use std::time::Duration;
+
 use anyhow::ensure;
+use berth_proto::admin::v1::RemoveControllerRequest;
 use berth_proto::ecs::v1 as ecs;
 use berth_tests::harness::api::id_of;
 use berth_tests::harness::fleet::{Fleet, Member};
 use berth_tests::harness::require_docker;
-use berth_tests::harness::wait::until;
+use berth_tests::harness::wait::{throughout, until};
 
 use super::{LATER, SOON};
 
@@ -81,6 +84,58 @@ async fn a_log_is_whole_though_agent_and_leader_are_killed_and_the_host_is_gone(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_controller_that_replaces_another_has_what_was_written_before_it_came() {
+    const LINES: usize = 3_000;
+    if !require_docker() {
+        return;
+    }
+    let mut fleet = Fleet::builder().controllers(3).spare_controllers(1).agents(1).start().await;
+    register(&fleet, "web", &[("LOG_LINES", "3000"), ("EXIT_CODE", "0")]).await;
+    until("the three have all there is", SOON, async || {
+        for controller in 0..3 {
+            ensure!(is_whole(&fleet, controller).await?, "controller {controller} may lack something");
+        }
+        Ok(())
+    })
+    .await;
+    // Two know of the log, the third does not.
+    fleet.kill(Member::Controller(2));
+    let task = until("a task starts", LATER, async || fleet.start_task_on("web", 0).await).await;
+    let id = id_of(&task).to_owned();
+    let log_is_there = async |fleet: &Fleet| ensure_lines(&fleet.berth(&["logs", &id]).await?, LINES);
+    until("all of the log is there", LATER, async || log_is_there(&fleet).await).await;
+    fleet.start(Member::Controller(2)).await;
+    // One of the two is lost with its disk, and another takes its place.
+    fleet.kill(Member::Controller(0));
+    let lost = fleet.controller_address(0).to_owned();
+    until("the lost one is taken out", LATER, async || {
+        let known = fleet.api_of(1).controllers().await?;
+        let Some(lost) = known.into_iter().find(|known| known.address == lost) else { return Ok(()) };
+        let request = RemoveControllerRequest { controller_id: lost.controller_id };
+        fleet.api_of(1).admin.remove_controller(request).await?;
+        Ok(())
+    })
+    .await;
+    fleet.start(Member::Controller(3)).await;
+    until("the new one has copied what there is", LATER, async || {
+        ensure!(is_whole(&fleet, 3).await?, "it has not");
+        Ok(())
+    })
+    .await;
+    // What a controller that is back says before it has caught up.
+    fleet.allow("manifest refused");
+    // The other one as well.
+    fleet.kill(Member::Controller(1));
+    until("nothing is lost", LATER, async || log_is_there(&fleet).await).await;
+    fleet.allow_disturbance();
+    fleet.finish().await;
+}
+
+async fn is_whole(fleet: &Fleet, controller: usize) -> anyhow::Result<bool> {
+    Ok(fleet.metric(Member::Controller(controller), "berth_log_archive_whole").await? > 0.5)
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_storm_stops_no_container_and_what_is_missing_is_told() {
     if !require_docker() {
         return;
@@ -100,6 +155,92 @@ async fn a_storm_stops_no_container_and_what_is_missing_is_told() {
     .await;
     fleet.berth(&["task", "stop", &id]).await.expect("it stops");
     fleet.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_in_blocking_mode_waits_for_its_log_while_others_go_on_and_lose_some() {
+    if !require_docker() {
+        return;
+    }
+    let builder = Fleet::builder().controllers(1).agents(1).limit(LATER * 4);
+    let mut fleet = builder.agent_flag("--log-spool-mib=16").start().await;
+    fleet.allow("paused until its log was sent");
+    let driver = ecs::LogDriver::Awslogs;
+    let lines = [("LOG_LINES", "1000000000")];
+    for mode in ["blocking", "non-blocking"] {
+        let options = [&OPTIONS[..], &[("mode", mode), ("max-buffer-size", "1m")]].concat();
+        fleet.register_logged(mode, &lines, driver, &options).await.expect("register");
+    }
+    let waits = id_of(&fleet.start_task_on("blocking", 0).await.expect("started")).to_owned();
+    until("it writes", SOON, async || {
+        ensure!(fleet.berth(&["logs", &waits, "--tail", "1"]).await?.contains("line"), "nothing yet");
+        Ok(())
+    })
+    .await;
+    fleet.kill(Member::Controller(0));
+    until("it is paused", SOON, async || ensure_paused(&fleet, 1)).await;
+    // Nobody is there to resume it, and nobody does.
+    fleet.kill(Member::Agent(0));
+    fleet.start(Member::Agent(0)).await;
+    throughout("it stays paused", STAYS, async || ensure_paused(&fleet, 1)).await;
+    fleet.start(Member::Controller(0)).await;
+    until("it is stopped", SOON, async || fleet.berth(&["task", "stop", &waits]).await.map(drop)).await;
+    until("nothing is lost and nothing is there twice", LATER, async || {
+        let log = fleet.berth(&["logs", &waits]).await?;
+        ensure!(log.contains("drained"), "the end is not there yet");
+        ensure!(!log.contains("missing here"), "something is lost");
+        ensure_lines(&log, log.lines().filter(|line| line.starts_with("line ")).count())
+    })
+    .await;
+    let loses = id_of(&fleet.start_task_on("non-blocking", 0).await.expect("started")).to_owned();
+    until("what the other one lost is told", LATER, async || {
+        ensure_paused(&fleet, 0).expect("it is never paused");
+        let log = fleet.berth(&["logs", &loses, "--tail", "100000"]).await?;
+        ensure!(log.contains("log events are missing here"), "nothing is missing yet");
+        Ok(())
+    })
+    .await;
+    fleet.allow_disturbance();
+    fleet.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_is_paused_for_its_log_is_stopped_as_any_other() {
+    if !require_docker() {
+        return;
+    }
+    let builder = Fleet::builder().controllers(1).agents(1);
+    let mut fleet = builder.agent_flag("--log-spool-mib=16").start().await;
+    fleet.allow("paused until its log was sent");
+    let options = [&OPTIONS[..], &[("mode", "blocking"), ("max-buffer-size", "1m")]].concat();
+    let lines = [("LOG_LINES", "1000000000")];
+    fleet.register_logged("storm", &lines, ecs::LogDriver::Awslogs, &options).await.expect("register");
+    let task = fleet.start_task_on("storm", 0).await.expect("started");
+    until("it is paused", SOON, async || ensure_paused(&fleet, 1)).await;
+    fleet.stop(Member::Agent(0)).await;
+    ensure_paused(&fleet, 0).expect("an agent that ends in order leaves none behind");
+    fleet.start(Member::Agent(0)).await;
+    until("it is paused again", SOON, async || ensure_paused(&fleet, 1)).await;
+    let id = id_of(&task).to_owned();
+    fleet.berth(&["task", "stop", &id]).await.expect("it stops");
+    until("it has ended by itself", SOON, async || {
+        let described = fleet.berth(&["task", "describe", &id, "-o", "json"]).await?;
+        ensure!(described.contains("\"exitCode\": 0"), "{described}");
+        Ok(())
+    })
+    .await;
+    fleet.finish().await;
+}
+
+/// So long nothing changes while no controller is there.
+const STAYS: Duration = Duration::from_secs(3);
+
+fn ensure_paused(fleet: &Fleet, expected: usize) -> anyhow::Result<()> {
+    let engine = fleet.engine(0);
+    let instance = format!("label=berth.container-instance={}", fleet.instance(0));
+    let paused = engine.docker(&["ps", "-q", "--filter", "status=paused", "--filter", &instance])?;
+    ensure!(paused.lines().count() == expected, "{} are paused", paused.lines().count());
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! One-off tasks that wait for a place.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use berth_proto::ecs::v1 as ecs;
 use berth_tests::harness::fleet::Fleet;
 use berth_tests::harness::require_docker;
@@ -18,8 +18,7 @@ async fn run(fleet: &Fleet, flags: &[&str]) -> String {
 }
 
 async fn in_status(fleet: &Fleet, id: &str, status: &str) -> Result<ecs::Task> {
-    let task =
-        fleet.api().describe_tasks(vec![id.to_owned()]).await?.into_iter().next().context("it is gone")?;
+    let task = fleet.api().task(id).await?;
     ensure!(task.last_status() == status, "it is {}: {}", task.last_status(), task.stopped_reason());
     Ok(task)
 }

@@ -15,7 +15,7 @@ const TASKS: usize = 200;
 const WAVE: usize = 40;
 const RUN_MAX: usize = 10;
 
-/// A web server with a volume of its own task and a port that the engine chooses.
+/// A web server with a volume of its own task, a secret in a file, and a port that the engine chooses.
 fn definition() -> ecs::RegisterTaskDefinitionRequest {
     let app = ecs::ContainerDefinition {
         name: Some("app".to_owned()),
@@ -26,6 +26,10 @@ fn definition() -> ecs::RegisterTaskDefinitionRequest {
             source_volume: Some("data".to_owned()),
             container_path: Some("/data".to_owned()),
             read_only: None,
+        }],
+        secrets: vec![ecs::Secret {
+            name: Some("/run/secrets/key".to_owned()),
+            value_from: Some("arn:aws:ssm:us-east-1:000000000000:parameter/key".to_owned()),
         }],
         port_mappings: vec![ecs::PortMapping { container_port: Some(8080), ..Default::default() }],
         linux_parameters: Some(ecs::LinuxParameters {
@@ -40,6 +44,7 @@ fn definition() -> ecs::RegisterTaskDefinitionRequest {
     };
     ecs::RegisterTaskDefinitionRequest {
         family: Some("trace".to_owned()),
+        execution_role_arn: Some("arn:aws:iam::000000000000:role/execution".to_owned()),
         container_definitions: vec![app],
         volumes: vec![ecs::Volume { name: Some("data".to_owned()), ..Default::default() }],
         ..Default::default()
@@ -103,6 +108,7 @@ async fn nothing_of_200_tasks_is_left_though_the_agent_was_killed_among_them() {
         .agent_flag("--container-cleanup-wait=1s")
         .start()
         .await;
+    fleet.berth(&["parameter", "put", "key", "value"]).await.expect("it is kept");
     fleet.api().task_definitions.register_task_definition(definition()).await.expect("register");
     // What the engine and the agent make once, for the first task that needs it.
     let first = run(&fleet, 1).await;

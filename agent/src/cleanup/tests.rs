@@ -40,6 +40,7 @@ async fn host(options: Options) -> Host {
             ..Default::default()
         },
         stop_timeout: agent.stop_timeout,
+        log_spool_bytes: agent.log_spool_bytes,
         file_systems: std::collections::BTreeMap::new(),
         launch_concurrency: 4,
         admission_timeout: agent.admission_timeout,
@@ -51,6 +52,7 @@ async fn host(options: Options) -> Host {
         reports: Vec::new(),
         images: images.clone(),
         endpoint: None,
+        files: None,
         network: None,
         controllers: Arc::default(),
         logs: None,
@@ -62,8 +64,16 @@ async fn host(options: Options) -> Host {
     let (loop_, engine) = Engine::adopt(engine_options, parts).await;
     let shutdown = Shutdown::new();
     loop_.start(&shutdown);
-    let cleanup =
-        Cleanup::new(options, runtime, images.clone(), engine.clone(), None, clock.clone(), Arc::default());
+    let parts = Parts {
+        runtime,
+        images: images.clone(),
+        engine: engine.clone(),
+        logs: None,
+        files: None,
+        clock: clock.clone(),
+        metrics: Arc::default(),
+    };
+    let cleanup = Cleanup::new(options, parts);
     Host { sim, clock, ledger, images, engine, cleanup, _shutdown: shutdown }
 }
 

@@ -57,12 +57,18 @@ pub struct Flags {
     /// Memory of the instance [default: the host's].
     #[arg(long, env = "BERTH_AGENT_MEMORY_MIB")]
     memory_mib: Option<u32>,
+    /// Disk that the ephemeral storage of tasks may take together [default: all that Docker's directory is on].
+    #[arg(long, env = "BERTH_AGENT_DISK_MIB")]
+    disk_mib: Option<u32>,
     /// CPU units that the host keeps for itself [default: 0].
     #[arg(long, env = "BERTH_AGENT_RESERVE_CPU_UNITS")]
     reserve_cpu_units: Option<u32>,
     /// Memory that the host keeps for itself [default: 0].
     #[arg(long, env = "BERTH_AGENT_RESERVE_MEMORY_MIB")]
     reserve_memory_mib: Option<u32>,
+    /// Disk that the host keeps for itself, for images and logs too [default: 0].
+    #[arg(long, env = "BERTH_AGENT_RESERVE_DISK_MIB")]
+    reserve_disk_mib: Option<u32>,
     /// TCP ports that the host keeps for itself [default: 22,2375,2376,51678,51679,51680].
     #[arg(long, env = "BERTH_AGENT_RESERVE_PORTS", value_delimiter = ',')]
     reserve_ports: Option<Vec<u16>>,
@@ -93,6 +99,10 @@ pub struct Flags {
     /// Between SIGTERM and SIGKILL when the task definition does not say [default: 30s].
     #[arg(long, env = "BERTH_AGENT_STOP_TIMEOUT")]
     stop_timeout: Option<NonZeroDuration>,
+    /// MiB that the runtime keeps of the log of each container in blocking mode; at a quarter of it the container waits
+    /// [default: 1024].
+    #[arg(long, env = "BERTH_AGENT_LOG_SPOOL_MIB")]
+    log_spool_mib: Option<u64>,
     /// How long a task waits for resources that others still hold [default: 5m].
     #[arg(long, env = "BERTH_AGENT_ADMISSION_TIMEOUT")]
     admission_timeout: Option<NonZeroDuration>,
@@ -158,15 +168,18 @@ impl Flags {
     pub fn over(self, mut config: Config) -> Config {
         let flags = self;
         over!(config, flags: identity, controllers, data_dir, cluster, zones, host_name);
-        over!(config, flags: reserve_cpu_units, reserve_memory_mib, reserve_ports, reserve_ports_udp);
+        over!(config, flags: reserve_cpu_units, reserve_memory_mib, reserve_disk_mib);
+        over!(config, flags: reserve_ports, reserve_ports_udp);
         over!(config, flags: runtime, docker_host, sim_count, sim_start_latency_ms);
         over!(config, flags: image_pull_behavior, pull_concurrency, launch_concurrency, stop_timeout, admission_timeout);
+        over!(config, flags: log_spool_mib);
         over!(config, flags: report_delay, container_cleanup_wait, image_cleanup_interval, image_minimum_age);
         over!(config, flags: images_per_cleanup, disk_pressure_percent, task_endpoint, task_network, ops_listen, log);
         config.region = flags.region.or(config.region);
         config.address = flags.address.or(config.address);
         config.cpu_units = flags.cpu_units.or(config.cpu_units);
         config.memory_mib = flags.memory_mib.or(config.memory_mib);
+        config.disk_mib = flags.disk_mib.or(config.disk_mib);
         config.ready_file = flags.ready_file.or(config.ready_file);
         config.otlp_endpoint = flags.otlp_endpoint.or(config.otlp_endpoint);
         config.log_json = config.log_json || flags.log_json;

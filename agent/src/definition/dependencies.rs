@@ -1,9 +1,9 @@
-//! The order in which containers start: `dependsOn`, links and shared volumes as edges of one graph.
+//! The order in which containers start: `dependsOn`, links, shared volumes and routed logs as edges of one graph.
 
 use berth_model::task::step::{self, Condition, Dependency};
 use berth_proto::ecs::v1 as ecs;
 
-use crate::limits;
+use crate::{firelens, limits};
 
 /// ECS's default of `restartPolicy.restartAttemptPeriod`.
 const RESTART_PERIOD_S: i32 = 300;
@@ -40,9 +40,16 @@ fn one(container: &ecs::ContainerDefinition, all: &[ecs::ContainerDefinition]) -
         .volumes_from
         .iter()
         .map(|from| Dependency { on: position(from.source_container()), condition: Condition::Create });
+    // Nothing that is written before the router listens is lost, and it hears the last words of the others. One that waits
+    // for others itself hears what they say from its start on.
+    let router = firelens::router(all).filter(|(_, router)| {
+        firelens::routed(container).is_some()
+            && !router.depends_on.iter().any(|dependency| dependency.container_name() == container.name())
+    });
+    let routed = router.map(|(on, _)| Dependency { on, condition: Condition::Start });
     step::Container {
         essential: container.essential.unwrap_or(true),
-        depends_on: declared.chain(links).chain(volumes).collect(),
+        depends_on: declared.chain(links).chain(volumes).chain(routed).collect(),
         start_timeout_ms: container.start_timeout.map(|seconds| i64::from(seconds) * 1_000),
         restart_policy: container.restart_policy.as_ref().filter(|policy| policy.enabled()).map(|policy| {
             step::RestartPolicy {
@@ -83,6 +90,25 @@ mod tests {
         ];
         assert_eq!(order[0].depends_on, expected);
         assert!(order[0].essential, "essential is the default");
+    }
+
+    #[test]
+    fn whoever_is_routed_waits_for_the_router_unless_that_waits_for_it() {
+        let mut web = container("web");
+        web.log_configuration = Some(ecs::LogConfiguration {
+            log_driver: Some(ecs::LogDriver::Awsfirelens.into()),
+            ..Default::default()
+        });
+        let mut router = container("router");
+        router.firelens_configuration = Some(ecs::FirelensConfiguration::default());
+        let depends_on = |containers: &[ecs::ContainerDefinition]| order(containers)[0].depends_on.clone();
+        let on_router = [Dependency { on: 1, condition: Condition::Start }];
+        assert_eq!(depends_on(&[web.clone(), router.clone()]), on_router);
+        router.depends_on = vec![ecs::ContainerDependency {
+            container_name: Some("web".to_owned()),
+            condition: Some(ecs::ContainerCondition::Start.into()),
+        }];
+        assert_eq!(depends_on(&[web, router]), []);
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub(super) fn requirements(definition: &Definition, is_live: impl Fn(usize) -> b
     if is_any {
         sum.cpu_units = definition.cpu_units.unwrap_or(sum.cpu_units);
         sum.memory_mib = definition.memory_mib.unwrap_or(sum.memory_mib);
+        sum.disk_mib = definition.disk_mib.unwrap_or(0);
     }
     sum
 }

@@ -33,6 +33,7 @@ use crate::runtime::{self, Error, Listed, Runtime};
 use crate::task::container::Exit;
 use crate::task::hooks::{self, image::Images};
 use crate::task::{Standing, Task};
+use crate::task_files::TaskFiles;
 
 mod last_words;
 mod launch;
@@ -110,8 +111,10 @@ pub(super) struct Operator {
     metrics: Arc<Metrics>,
     instance_id: String,
     stop_timeout: Duration,
+    log_spool_bytes: u64,
     file_systems: FileSystems,
     endpoint: Option<Arc<Endpoint>>,
+    files: Option<Arc<TaskFiles>>,
     network: Option<Arc<Network>>,
     controllers: Arc<Controllers>,
     logs: Option<Arc<Logs>>,
@@ -145,8 +148,10 @@ impl Operator {
             metrics: parts.metrics.clone(),
             instance_id: parts.ledger.instance_id().to_owned(),
             stop_timeout: options.stop_timeout,
+            log_spool_bytes: options.log_spool_bytes,
             file_systems: options.file_systems.clone(),
             endpoint: parts.endpoint.clone(),
+            files: parts.files.clone(),
             network: parts.network.clone(),
             controllers: parts.controllers.clone(),
             logs: parts.logs.clone(),
@@ -212,12 +217,15 @@ impl Operator {
                 let surroundings = hooks::Surroundings {
                     instance_id: &self.instance_id,
                     stop_timeout: self.stop_timeout,
+                    log_spool_bytes: self.log_spool_bytes,
                     endpoint: self.endpoint.as_deref(),
                     taken_ports,
+                    files: self.files.as_deref(),
                 };
                 let launch = hooks::launch(task, at, surroundings)?;
                 let needs = Needs {
                     secrets: hooks::secrets::are_needed(definition),
+                    router: hooks::firelens::of_router(task, at),
                     log: logs::options::of(definition).map(|log| {
                         logs::options::stream(&subject.id, definition.name(), &log.options)
                             .unwrap_or_default()
@@ -323,6 +331,9 @@ impl Operator {
     /// Stops a container, however often it takes: the resources of one that runs on are not free.
     async fn stop(self: Arc<Self>, runtime_id: String, timeout: Option<Duration>) -> Answer {
         let _permit = self.stops.acquire().await;
+        if let Some(logs) = &self.logs {
+            logs.stopping(&runtime_id).await;
+        }
         let mut backoff = retries(&self.entropy);
         loop {
             match self.runtime.stop(&runtime_id, timeout).await {

@@ -12,7 +12,7 @@ use super::lines::Lines;
 use super::{LONGEST_PAUSE, Logs, Options, SHORTEST_PAUSE};
 use crate::controllers::request;
 use crate::limits::LOG_LINE_PATIENCE;
-use crate::runtime::{Error, Status};
+use crate::runtime::{Backlog, Error, Status};
 
 /// Standard output and standard error are written by two threads of the runtime, each with a time of its own, so that lines
 /// may be a little out of order: a reader that begins again goes back this far.
@@ -47,7 +47,19 @@ impl Follower {
             let starts = self.logs.starts(&self.runtime_id);
             let budget = self.logs.budget.clone();
             let buffer = Buffer::new(self.options.mode, self.options.buffer_bytes, budget);
-            tokio::join!(self.read(&buffer), self.send(&buffer));
+            let (backlog, valve) = (Backlog::default(), self.logs.valve_of(&self.runtime_id));
+            let regulated = async {
+                match &valve {
+                    Some(valve) => valve.watch(&backlog).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                // Not cancel-safe, and need not be: the other arm never ends.
+                _ = async { tokio::join!(self.read(&buffer, &backlog), self.send(&buffer)) } => {}
+                // Not cancel-safe: whoever stops a container waits for what the runtime is told meanwhile.
+                () = regulated => {}
+            }
             self.logs.progress.done(&self.runtime_id);
             if self.logs.leave(&self.runtime_id, starts) {
                 return;
@@ -60,12 +72,12 @@ impl Follower {
     }
 
     /// Reads until the container has ended and its log with it.
-    async fn read(&self, buffer: &Buffer) {
+    async fn read(&self, buffer: &Buffer, backlog: &Backlog) {
         let mut backoff = self.backoff();
         let mut position_ns = self.logs.progress.position_ns(&self.runtime_id);
         loop {
             let before_ns = position_ns;
-            let end = self.read_on(&mut position_ns, buffer).await;
+            let end = self.read_on(&mut position_ns, buffer, backlog).await;
             // A container that ended before the log was cut off has more to read.
             let is_over = match self.logs.runtime.inspect(&self.runtime_id).await {
                 Ok(Some(found)) => found.status != Status::Running && end == End::Complete,
@@ -84,13 +96,13 @@ impl Follower {
     }
 
     /// Reads on from the last event that is known, which may be read again.
-    async fn read_on(&self, position_ns: &mut Option<i64>, buffer: &Buffer) -> End {
+    async fn read_on(&self, position_ns: &mut Option<i64>, buffer: &Buffer, backlog: &Backlog) -> End {
         let first_line = self.options.first_line.clone();
         let overlap_ns = if first_line.is_some() { 0 } else { OVERLAP_NS };
         let mut lines = Lines::new(&self.runtime_id, first_line, position_ns.is_some());
         let since_ns = position_ns.map(|at| at.saturating_sub(overlap_ns));
         let ended = self.logs.end_of(&self.runtime_id);
-        let mut records = self.logs.runtime.follow_log(&self.runtime_id, since_ns, ended);
+        let mut records = self.logs.runtime.follow_log(&self.runtime_id, since_ns, ended, backlog.clone());
         let mut events = Vec::new();
         let end = loop {
             let patience = if lines.is_waiting() { LOG_LINE_PATIENCE } else { Duration::MAX };

@@ -14,7 +14,7 @@ use crate::runtime::label;
 pub enum Mode {
     /// The oldest goes, and the log says how much.
     NonBlocking,
-    /// The reader waits; the runtime keeps what is not read, as far as its own files go.
+    /// The reader waits, and the container with it once the runtime's own files are full enough.
     Blocking,
 }
 
@@ -92,7 +92,7 @@ pub(crate) fn stream(task_id: &str, container: &str, options: &Text) -> Option<S
 }
 
 /// A size as Docker writes it: `10m`, `512k`, `1g`, a number of bytes.
-fn bytes(text: &str) -> Option<usize> {
+pub(crate) fn bytes(text: &str) -> Option<usize> {
     let text = text.trim().to_ascii_lowercase();
     let text = text.strip_suffix('b').unwrap_or(&text);
     let units = [('k', 10), ('m', 20), ('g', 30)];

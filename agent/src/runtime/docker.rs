@@ -23,8 +23,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::progress::PullProgress;
 use super::{
-    Container, Details, DiskUse, Error, Event, Host, Image, Launch, Listed, LogOptions, LogRecord, Runtime,
-    Volume, label,
+    Backlog, Container, Details, DiskUse, Error, Event, Host, Image, Launch, Listed, LogOptions, LogRecord,
+    Runtime, Unread, Volume, label,
 };
 use crate::limits;
 
@@ -44,7 +44,7 @@ mod reach;
 mod state;
 mod volume;
 
-use error::{explain, is_status};
+use error::{explain, is_about_storage, is_status};
 use logfile::LogFile;
 use ranges::Ranges;
 
@@ -78,7 +78,7 @@ impl Docker {
             return Ok(client);
         }
         let timeout_s = limits::QUESTION_TIMEOUT.as_secs();
-        let connected = if self.endpoint.starts_with("unix://") {
+        let connected = if self.is_local() {
             Client::connect_with_unix(&self.endpoint, timeout_s, API_DEFAULT_VERSION)
         } else {
             Client::connect_with_http(&self.endpoint, timeout_s, API_DEFAULT_VERSION)
@@ -86,6 +86,11 @@ impl Docker {
         let client = connected.map_err(explain)?.negotiate_version().await.map_err(explain)?;
         *self.client.lock() = Some(client.clone());
         Ok(client)
+    }
+
+    /// Whether it is on this host.
+    fn is_local(&self) -> bool {
+        self.endpoint.starts_with("unix://")
     }
 
     async fn client_with_timeout(&self, timeout: Duration) -> Result<Client, Error> {
@@ -105,14 +110,26 @@ impl Docker {
         }
     }
 
+    async fn is_paused(&self, runtime_id: &str) -> Result<bool, Error> {
+        let state = self.inspect_any(runtime_id).await?.and_then(|found| found.state);
+        Ok(state.and_then(|state| state.paused) == Some(true))
+    }
+
     /// The files that a container's log is kept in, if they are within reach.
-    async fn log_file(&self, runtime_id: &str, since_ns: i64) -> Option<LogFile> {
-        if !self.endpoint.starts_with("unix://") {
+    async fn log_file(&self, runtime_id: &str, since_ns: i64, backlog: &Backlog) -> Option<LogFile> {
+        if !self.is_local() {
             return None;
         }
-        let path = self.inspect_any(runtime_id).await.ok()??.log_path.filter(|path| !path.is_empty())?;
+        let found = self.inspect_any(runtime_id).await.ok()??;
+        let path = found.log_path.filter(|path| !path.is_empty())?;
         let open = move || LogFile::open(Path::new(&path), since_ns).ok();
-        tokio::task::spawn_blocking(open).await.ok()?
+        let file = tokio::task::spawn_blocking(open).await.ok()??;
+        let config = found.host_config.and_then(|host| host.log_config).and_then(|log| log.config);
+        if let Some(most_bytes) = config.and_then(|config| logfile::most_bytes(&config)) {
+            let place = file.place();
+            backlog.ask(move || Some(Unread { bytes: place.unread().ok()?, most_bytes }));
+        }
+        Some(file)
     }
 
     /// Chooses ports of the host for the port ranges of a launch, when it has some to publish.
@@ -121,7 +138,7 @@ impl Docker {
             return Ok(None);
         }
         // What is free on another host cannot be seen from here; its Docker will say.
-        let is_here = self.endpoint.starts_with("unix://");
+        let is_here = self.is_local();
         let (chooser, launch) = (self.ranges.clone(), launch.clone());
         let choose = move || {
             let is_free = move |udp, port| !is_here || ranges::is_free(udp, port);
@@ -147,7 +164,7 @@ impl Docker {
 #[async_trait]
 impl Runtime for Docker {
     async fn host(&self) -> Result<Host, Error> {
-        host::describe(&self.client().await?).await
+        host::describe(&self.client().await?, self.is_local()).await
     }
 
     async fn image(&self, reference: &str) -> Result<Option<Image>, Error> {
@@ -198,7 +215,20 @@ impl Runtime for Docker {
         let options = CreateContainerOptions { name: Some(launch.name.clone()), ..Default::default() };
         let promise = self.choose_ranges(launch).await?;
         let published = promise.as_ref().map(|promise| &*promise.published).unwrap_or_default();
-        match client.create_container(Some(options), container::body(launch, published)).await {
+        let create = |can_limit_disk| {
+            client.create_container(Some(options.clone()), container::body(launch, published, can_limit_disk))
+        };
+        let mut created = create(true).await;
+        if launch.disk_limit_mib.is_some() && created.as_ref().is_err_and(is_about_storage) {
+            tracing::warn!(
+                container = launch.name,
+                limit_mib = launch.disk_limit_mib,
+                error = created.as_ref().err().map(tracing::field::display),
+                "this engine cannot limit the disk of a container"
+            );
+            created = create(false).await;
+        }
+        match created {
             Ok(created) => {
                 promise.into_iter().for_each(|promise| promise.keep_for(&created.id));
                 Ok(created.id)
@@ -225,6 +255,22 @@ impl Runtime for Docker {
         let seconds = timeout.map(|timeout| i32::try_from(timeout.as_secs()).unwrap_or(i32::MAX));
         let options = StopContainerOptions { t: seconds, ..Default::default() };
         client.stop_container(runtime_id, Some(options)).await.map_err(explain)
+    }
+
+    async fn pause(&self, runtime_id: &str) -> Result<(), Error> {
+        match self.client().await?.pause_container(runtime_id).await {
+            // It is paused, or does not run.
+            Err(error) if is_status(&error, 409) && self.is_paused(runtime_id).await? => Ok(()),
+            paused => paused.map_err(explain),
+        }
+    }
+
+    async fn resume(&self, runtime_id: &str) -> Result<(), Error> {
+        match self.client().await?.unpause_container(runtime_id).await {
+            // Older engines say 500, newer ones 409.
+            Err(_) if !self.is_paused(runtime_id).await? => Ok(()),
+            resumed => resumed.map_err(explain),
+        }
     }
 
     async fn remove(&self, runtime_id: &str) -> Result<(), Error> {
@@ -269,11 +315,12 @@ impl Runtime for Docker {
         runtime_id: &str,
         since_ns: Option<i64>,
         ended: CancellationToken,
+        backlog: Backlog,
     ) -> BoxStream<'static, Result<LogRecord, Error>> {
         let docker = Self::new(self.endpoint.clone(), self.instance_id.clone(), self.clock.clone());
         let runtime_id = runtime_id.to_owned();
         let stream = async move {
-            match docker.log_file(&runtime_id, since_ns.unwrap_or(i64::MIN)).await {
+            match docker.log_file(&runtime_id, since_ns.unwrap_or(i64::MIN), &backlog).await {
                 Some(file) => logs::follow(file, ended),
                 // Not on this host, or not for us to read.
                 None => docker.logs(&runtime_id, LogOptions { follow: true, tail: None, since_ns }),
@@ -292,8 +339,7 @@ impl Runtime for Docker {
 
     async fn disk_use(&self) -> Option<DiskUse> {
         // The path that another host's Docker tells means nothing here.
-        let client =
-            if self.endpoint.starts_with("unix://") { self.client().await.ok()? } else { return None };
+        let client = if self.is_local() { self.client().await.ok()? } else { return None };
         host::disk_use(&client).await
     }
 }

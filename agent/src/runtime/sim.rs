@@ -67,10 +67,11 @@ impl Default for Options {
         let host = Host {
             cpus: 4,
             memory_mib: 16_384,
+            disk_mib: None,
             os_type: "linux".to_owned(),
             cpu_architecture: "x86_64".to_owned(),
             version: "sim".to_owned(),
-            log_drivers: ["json-file", "syslog", "journald", "gelf", "fluentd", "splunk"]
+            log_drivers: ["json-file", "local", "syslog", "journald", "gelf", "fluentd", "splunk"]
                 .map(str::to_owned)
                 .into(),
             volume_drivers: vec!["local".to_owned()],

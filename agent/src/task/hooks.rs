@@ -12,8 +12,10 @@ use berth_proto::ecs::v1 as ecs;
 use super::Task;
 use crate::endpoint::Endpoint;
 use crate::runtime::{Launch, label};
+use crate::task_files::TaskFiles;
 
 mod endpoint;
+pub mod firelens;
 pub mod image;
 mod log;
 mod network;
@@ -28,10 +30,14 @@ pub struct Surroundings<'a> {
     pub instance_id: &'a str,
     /// Between SIGTERM and SIGKILL when the task definition does not say.
     pub stop_timeout: Duration,
+    /// What the runtime keeps of the log of a container in blocking mode.
+    pub log_spool_bytes: u64,
     /// What the container may ask, where that is possible.
     pub endpoint: Option<&'a Endpoint>,
     /// Ports of the host that others have or may get.
     pub taken_ports: &'a Arc<Requirements>,
+    /// Where files for the container are, where that is possible.
+    pub files: Option<&'a TaskFiles>,
 }
 
 /// What a hook may know.
@@ -61,7 +67,8 @@ pub fn launch(task: &Task, at: usize, surroundings: Surroundings<'_>) -> Option<
     resources::add(&context, &mut launch);
     volumes::add(&context, &mut launch);
     endpoint::add(&context, &surroundings, at, &mut launch);
-    log::add(&context, &mut launch);
+    log::add(&context, surroundings.log_spool_bytes, &mut launch);
+    firelens::add(&context, &surroundings, &mut launch);
     Some(launch)
 }
 
@@ -72,6 +79,10 @@ pub fn stop_timeout(container: &ecs::ContainerDefinition, default: Duration) -> 
         .stop_timeout
         .and_then(|seconds| u64::try_from(seconds).ok())
         .map_or(default, Duration::from_secs)
+}
+
+fn pair(name: &str, value: String) -> ecs::KeyValuePair {
+    ecs::KeyValuePair { name: Some(name.to_owned()), value: Some(value) }
 }
 
 // === impl Context ===

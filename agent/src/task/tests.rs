@@ -42,8 +42,10 @@ fn launch(task: &Task, at: usize) -> runtime::Launch {
     let surroundings = hooks::Surroundings {
         instance_id: "instance",
         stop_timeout,
+        log_spool_bytes: 16 << 20,
         endpoint: None,
         taken_ports: &taken_ports,
+        files: None,
     };
     hooks::launch(task, at, surroundings).expect("it has that container")
 }

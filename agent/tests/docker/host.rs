@@ -88,6 +88,7 @@ impl Host {
             reports: remembered.reports,
             images,
             endpoint: None,
+            files: None,
             network: None,
             controllers: Arc::default(),
             logs: None,
@@ -99,6 +100,7 @@ impl Host {
         let options = engine::Options {
             capacity: Capacity { cpu_units: 1 << 20, memory_mib: 1 << 20, ..Default::default() },
             stop_timeout: Duration::from_secs(30),
+            log_spool_bytes: 16 << 20,
             file_systems: [("fs-1".to_owned(), "127.0.0.1:/srv,soft,retrans=0".parse().expect("it is one"))]
                 .into(),
             launch_concurrency: 16,

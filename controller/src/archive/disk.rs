@@ -1,16 +1,18 @@
 //! One controller's part of the archive: what it has on its disk.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use berth_proto::peer::v1 as pb;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
-use prost::Message as _;
+use parking_lot::RwLock;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::slices::Slices;
 use super::writer::{Change, Order, WriteError, Writer};
-use super::{key, read};
+use super::{copy, key, read};
 use crate::limits::{ARCHIVE_CACHE_BYTES, ARCHIVE_READS, ARCHIVE_WRITES};
 
 /// The directory below the data directory that belongs to the archive.
@@ -33,8 +35,27 @@ pub(super) struct Inner {
     /// Numbers of streams that are gone and whose events are not.
     pub(super) garbage: Keyspace,
     pub(super) slices: Slices,
+    /// What `known` says, by name.
+    pub(super) facts: Keyspace,
+    /// What this disk knows of itself and of others.
+    pub(super) known: RwLock<Known>,
     reads: Semaphore,
 }
+
+/// What a disk knows of itself and of others.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    pub(super) mark: pb::LogArchiveMark,
+    /// Writes for memberships of a smaller number are refused.
+    pub(super) least_membership: u64,
+    /// How far the disks of other controllers were copied, by their ids.
+    pub(super) copied: BTreeMap<u64, pb::LogCopyProgress>,
+}
+
+/// The names of [`Known`]'s members on disk; that of a copy is its prefix.
+pub(super) const MARK: &str = "mark";
+pub(super) const LEAST_MEMBERSHIP: &str = "least-membership";
+pub(super) const COPIED: &str = "copied-";
 
 /// The archive cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +94,12 @@ impl Disk {
         &self,
         request: pb::ReadLogEventsRequest,
     ) -> Result<pb::ReadLogEventsResponse, fjall::Error> {
-        self.look(move |inner| read::events(inner, &request)).await
+        self.look(move |inner| {
+            // Before the look: who becomes whole meanwhile was not when it began.
+            let mark = Some(inner.mark());
+            Ok(pb::ReadLogEventsResponse { mark, ..read::events(inner, &request)? })
+        })
+        .await
     }
 
     /// The streams that are asked for, as far as they are known here.
@@ -81,7 +107,31 @@ impl Disk {
         &self,
         request: pb::ListLogStreamsRequest,
     ) -> Result<pb::ListLogStreamsResponse, fjall::Error> {
-        self.look(move |inner| read::streams(inner, &request)).await
+        self.look(move |inner| {
+            let mark = Some(inner.mark());
+            Ok(pb::ListLogStreamsResponse { mark, ..read::streams(inner, &request)? })
+        })
+        .await
+    }
+
+    /// A part of everything that is here, for another controller.
+    pub async fn page(&self, request: pb::CopyLogsRequest) -> Result<pb::CopyLogsResponse, WriteError> {
+        if request.membership > self.inner.known.read().least_membership {
+            // Done when everything is written that was accepted before.
+            self.order(Change::LeastMembership(request.membership)).await?;
+        }
+        let page = self.look(move |inner| copy::page(inner, request.from)).await;
+        page.map_err(|error| WriteError::Disk(Arc::new(error)))
+    }
+
+    /// What may be missing here.
+    pub fn mark(&self) -> pb::LogArchiveMark {
+        self.inner.mark()
+    }
+
+    /// How far the disks of others were copied.
+    pub(super) fn copied(&self) -> BTreeMap<u64, pb::LogCopyProgress> {
+        self.inner.known.read().copied.clone()
     }
 
     /// What the archive takes on disk.
@@ -92,7 +142,8 @@ impl Disk {
     /// Whether there is not one event of a stream that is not known.
     #[cfg(test)]
     pub(super) fn inner_is_clean(&self) -> bool {
-        let number = |value: fjall::UserValue| decode(&value).expect("a stream").local_number;
+        let number =
+            |value: fjall::UserValue| decode::<pb::LogStreamRecord>(&value).expect("a stream").local_number;
         let streams = self.inner.streams.iter().map(|found| found.value().expect("a stream"));
         let known: std::collections::BTreeSet<u64> = streams.map(number).collect();
         let slices = self.inner.slices.all();
@@ -111,9 +162,19 @@ impl Disk {
     }
 }
 
+impl fmt::Debug for Disk {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Disk").field("mark", &self.mark()).finish_non_exhaustive()
+    }
+}
+
 // === impl Inner ===
 
 impl Inner {
+    pub(super) fn mark(&self) -> pb::LogArchiveMark {
+        self.known.read().mark
+    }
+
     fn open(path: &Path, most_bytes: u64) -> Result<Self, fjall::Error> {
         let database = Database::builder(path)
             .cache_size(ARCHIVE_CACHE_BYTES)
@@ -122,7 +183,11 @@ impl Inner {
             // Flushed by the writer, once for all that waits.
             .manual_journal_persist(true)
             .open()?;
+        let is_new = !database.list_keyspace_names().iter().any(|name| **name == *"streams");
+        let facts = database.keyspace("facts", KeyspaceCreateOptions::default)?;
         Ok(Self {
+            known: RwLock::new(Known::read(&facts, is_new)?),
+            facts,
             streams: database.keyspace("streams", KeyspaceCreateOptions::default)?,
             garbage: database.keyspace("garbage", KeyspaceCreateOptions::default)?,
             slices: Slices::open(&database, most_bytes)?,
@@ -155,6 +220,28 @@ impl Inner {
     }
 }
 
-fn decode(bytes: &[u8]) -> Result<pb::LogStreamRecord, fjall::Error> {
-    pb::LogStreamRecord::decode(bytes).map_err(|error| fjall::Error::Io(std::io::Error::other(error)))
+// === impl Known ===
+
+impl Known {
+    /// A disk from before there were marks was never copied to, and was a voter's: nothing is missing.
+    fn read(facts: &Keyspace, is_new: bool) -> Result<Self, fjall::Error> {
+        let without_mark = pb::LogArchiveMark { is_whole: !is_new, ..Default::default() };
+        let mut known = Self { mark: without_mark, ..Self::default() };
+        for fact in facts.iter() {
+            let (name, value) = fact.into_inner()?;
+            let name = String::from_utf8_lossy(&name);
+            if name == MARK {
+                known.mark = decode(&value)?;
+            } else if name == LEAST_MEMBERSHIP {
+                known.least_membership = key::group(&value).unwrap_or_default();
+            } else if let Some(id) = name.strip_prefix(COPIED).and_then(|id| id.parse().ok()) {
+                known.copied.insert(id, decode(&value)?);
+            }
+        }
+        Ok(known)
+    }
+}
+
+pub(super) fn decode<M: prost::Message + Default>(bytes: &[u8]) -> Result<M, fjall::Error> {
+    M::decode(bytes).map_err(|error| fjall::Error::Io(std::io::Error::other(error)))
 }

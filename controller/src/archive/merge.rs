@@ -45,6 +45,7 @@ pub(super) fn events(
         is_partial,
         reached: reached.map(Position::to_message),
         deleted: Vec::new(),
+        mark: None,
     }
 }
 

@@ -14,7 +14,8 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tonic::{Response, async_trait};
 
-use super::{Disk, merge};
+use super::fill::{Others, Voters};
+use super::{Disk, merge, whole};
 use crate::api::{LogArchive, Unavailable};
 use crate::limits::{ARCHIVE_COPIES, ARCHIVE_STREAMS_PER_LIST};
 use crate::raft::membership::Member;
@@ -51,8 +52,10 @@ impl Quorum {
         self.disk.as_ref().ok_or_else(|| Unavailable("this controller keeps no logs".into()))
     }
 
-    fn voters(&self) -> Vec<Member> {
-        self.consensus.members().into_iter().filter(|member| member.voter).collect()
+    /// Who votes, and the number of the membership that says so.
+    fn voting(&self) -> (u64, Vec<Member>) {
+        let (number, members) = self.consensus.numbered_members();
+        (number, members.into_iter().filter(|member| member.voter).collect())
     }
 
     /// Sends events to one controller, this one or another; whether it has them on its disk.
@@ -87,13 +90,13 @@ impl Quorum {
         .boxed()
     }
 
-    /// The answers of a majority, and of whoever else is quick.
-    async fn ask<A: Send + 'static>(
+    /// The answers of a majority that has everything between them, and of whoever else is quick.
+    async fn ask<A: Marked + Send + 'static>(
         &self,
         here: impl Fn(Disk) -> BoxFuture<'static, Result<A, Unavailable>>,
         there: impl Fn(PeerClient) -> BoxFuture<'static, Result<A, Unavailable>>,
     ) -> Result<Vec<A>, Unavailable> {
-        let voters = self.voters();
+        let (_, voters) = self.voting();
         let majority = voters.len() / 2 + 1;
         let mut asked = FuturesUnordered::new();
         for member in &voters {
@@ -103,26 +106,35 @@ impl Quorum {
                 there(self.consensus.peer_at(&member.address))
             });
         }
-        let (mut answers, mut failure) = (Vec::new(), Unavailable("no controller takes part".into()));
+        let (mut answers, mut failure) = (Vec::<A>::new(), None);
+        let is_enough = |answers: &[A]| {
+            let marks: Vec<_> = answers.iter().map(Marked::mark).collect();
+            answers.len() >= majority && whole::is_enough(&marks, voters.len(), voters.len() - answers.len())
+        };
         let mut deadline = Instant::now() + READ_TIMEOUT;
         loop {
-            if answers.len() >= majority {
+            if is_enough(&answers) {
                 deadline = deadline.min(Instant::now() + STRAGGLERS);
             }
             match tokio::time::timeout_at(deadline, asked.next()).await {
                 Ok(Some(Ok(answer))) => answers.push(answer),
-                Ok(Some(Err(error))) => failure = error,
+                Ok(Some(Err(error))) => failure = Some(error),
                 Ok(None) | Err(_) => break,
             }
         }
-        if answers.len() >= majority { Ok(answers) } else { Err(failure) }
+        if is_enough(&answers) && !answers.is_empty() {
+            return Ok(answers);
+        }
+        let few = || Unavailable("too few of the controllers that have all logs answer".into());
+        Err(failure.unwrap_or_else(few))
     }
 }
 
 #[async_trait]
 impl LogArchive for Quorum {
     async fn store(&self, request: pb::StoreLogsRequest) -> Result<(), Unavailable> {
-        let voters = self.voters();
+        let (membership, voters) = self.voting();
+        let request = pb::StoreLogsRequest { membership, ..request };
         let majority = voters.len() / 2 + 1;
         let (sender, mut answers) = mpsc::channel(voters.len().max(1));
         for member in &voters {
@@ -198,6 +210,56 @@ impl LogArchive for Quorum {
         }
     }
 }
+
+/// How long a controller may take for a page that another one copies.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
+
+#[async_trait]
+impl Others for Quorum {
+    fn voters(&self) -> Voters {
+        let (number, voters) = self.voting();
+        let this = self.consensus.id();
+        let has_this = voters.iter().any(|voter| voter.id == this);
+        let others = voters.into_iter().filter(|voter| voter.id != this);
+        let others = others.map(|voter| (voter.id.get(), voter.address)).collect();
+        Voters { number, has_this, others }
+    }
+
+    async fn page(
+        &self,
+        address: &str,
+        request: pb::CopyLogsRequest,
+    ) -> Result<pb::CopyLogsResponse, Unavailable> {
+        let mut peer = self.consensus.peer_at(address);
+        match tokio::time::timeout(PAGE_TIMEOUT, peer.copy_logs(request)).await {
+            Ok(answer) => answer.map(Response::into_inner).map_err(refused),
+            Err(late) => Err(unavailable(late)),
+        }
+    }
+}
+
+/// An answer of a disk.
+trait Marked {
+    /// What that disk may lack.
+    fn mark(&self) -> pb::LogArchiveMark;
+}
+
+// === impl Marked ===
+
+impl Marked for pb::ReadLogEventsResponse {
+    fn mark(&self) -> pb::LogArchiveMark {
+        self.mark.unwrap_or(UNMARKED)
+    }
+}
+
+impl Marked for pb::ListLogStreamsResponse {
+    fn mark(&self) -> pb::LogArchiveMark {
+        self.mark.unwrap_or(UNMARKED)
+    }
+}
+
+/// Of a controller from before there were marks.
+const UNMARKED: pb::LogArchiveMark = pb::LogArchiveMark { is_whole: true, voters: 0, voters_since: 0 };
 
 fn unavailable(error: impl std::fmt::Display) -> Unavailable {
     Unavailable(error.to_string())

@@ -38,7 +38,7 @@ pub(super) fn streams(
     let limit = usize::try_from(request.limit).unwrap_or(usize::MAX).min(ARCHIVE_STREAMS_PER_LIST);
     let mut found = inner.streams_of(request.group_id, &request.prefix, &request.after);
     let streams = found.by_ref().take(limit).collect::<Result<Vec<_>, _>>()?;
-    Ok(pb::ListLogStreamsResponse { streams, is_partial: found.next().is_some() })
+    Ok(pb::ListLogStreamsResponse { streams, is_partial: found.next().is_some(), mark: None })
 }
 
 /// Events that a controller has.
@@ -111,7 +111,7 @@ fn wanted(
 }
 
 /// When it was taken in, and what was written.
-fn split(value: &[u8]) -> Option<(i64, String)> {
+pub(super) fn split(value: &[u8]) -> Option<(i64, String)> {
     let (ingested_at, message) = value.split_at_checked(8)?;
     Some((i64::from_be_bytes(ingested_at.try_into().ok()?), String::from_utf8_lossy(message).into_owned()))
 }

@@ -57,6 +57,11 @@ impl Slices {
         self.by_number.read().range(first..=last).map(|(_, slice)| slice.clone()).collect()
     }
 
+    /// The first one with this number or a greater one.
+    pub(super) fn from(&self, number: u64) -> Option<(u64, Keyspace)> {
+        self.by_number.read().range(number..).next().map(|(number, slice)| (*number, slice.clone()))
+    }
+
     /// All of them.
     pub(super) fn all(&self) -> Vec<Keyspace> {
         self.by_number.read().values().cloned().collect()

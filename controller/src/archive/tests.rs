@@ -13,17 +13,17 @@ use super::sweep::Expiry;
 use super::writer::Change;
 use super::{Disk, merge};
 
-const GROUP: u64 = 7;
-const MIB: u64 = 1 << 20;
+pub(super) const GROUP: u64 = 7;
+pub(super) const MIB: u64 = 1 << 20;
 
 /// A disk whose writer runs until it is dropped.
-struct Running {
-    disk: Disk,
+pub(super) struct Running {
+    pub(super) disk: Disk,
     shutdown: Shutdown,
 }
 
 impl Running {
-    fn open(dir: &Path, most_bytes: u64) -> Self {
+    pub(super) fn open(dir: &Path, most_bytes: u64) -> Self {
         let (disk, writer) = Disk::open(dir, most_bytes).expect("it opens");
         let shutdown = Shutdown::new();
         let writing = writer.run(shutdown.token().clone(), Entropy::seeded(1));
@@ -31,20 +31,20 @@ impl Running {
         Self { disk, shutdown }
     }
 
-    async fn close(self) {
+    pub(super) async fn close(self) {
         self.shutdown.drain(Duration::from_secs(10)).await.expect("it ends");
     }
 
-    async fn put(&self, stream: &str, events: &[(i64, &str)]) {
+    pub(super) async fn put(&self, stream: &str, events: &[(i64, &str)]) {
         self.disk.store(batch(stream, events)).await.expect("stored");
     }
 
-    async fn messages(&self, request: pb::ReadLogEventsRequest) -> Vec<String> {
+    pub(super) async fn messages(&self, request: pb::ReadLogEventsRequest) -> Vec<String> {
         texts(&self.disk.read(request).await.expect("read"))
     }
 }
 
-fn batch(stream: &str, events: &[(i64, &str)]) -> pb::StoreLogsRequest {
+pub(super) fn batch(stream: &str, events: &[(i64, &str)]) -> pb::StoreLogsRequest {
     let event = |(at, message): &(i64, &str)| pb::LogEvent {
         key: Some(Position { order: 1, origin: 1, ..Position::at(*at) }.to_message()),
         ingested_at_ms: 100,
@@ -54,16 +54,16 @@ fn batch(stream: &str, events: &[(i64, &str)]) -> pb::StoreLogsRequest {
         group_id: GROUP,
         stream: stream.to_owned(),
         at_ms: 100,
-        deleted: false,
         events: events.iter().map(event).collect(),
+        ..Default::default()
     }
 }
 
-fn all() -> pb::ReadLogEventsRequest {
+pub(super) fn all() -> pb::ReadLogEventsRequest {
     pb::ReadLogEventsRequest { group_id: GROUP, limit: 10_000, ..Default::default() }
 }
 
-fn texts(answer: &pb::ReadLogEventsResponse) -> Vec<String> {
+pub(super) fn texts(answer: &pb::ReadLogEventsResponse) -> Vec<String> {
     answer.events.iter().filter_map(|found| found.event.as_ref()).map(|event| event.message.clone()).collect()
 }
 

@@ -240,7 +240,13 @@ impl Consensus {
 
     /// Who takes part.
     pub fn members(&self) -> Vec<Member> {
+        self.numbered_members().1
+    }
+
+    /// Who takes part, and a number that is greater the later that was decided; 0 before anything was.
+    pub fn numbered_members(&self) -> (u64, Vec<Member>) {
         let metrics = self.raft().metrics().borrow().clone();
+        let number = metrics.membership_config.log_id().map_or(0, |decided| decided.index + 1);
         let membership = metrics.membership_config.membership();
         let voters: BTreeSet<ControllerId> = membership.voter_ids().collect();
         let member = |(id, place): (&ControllerId, &BasicNode)| {
@@ -257,7 +263,7 @@ impl Consensus {
                 reachable: *id == self.id() || self.is_reachable(*id),
             }
         };
-        membership.nodes().map(member).collect()
+        (number, membership.nodes().map(member).collect())
     }
 
     /// A controller that lost its disk comes back with another id; its former one still counts towards the majority.

@@ -15,11 +15,11 @@ use berth_proto::agent::v1::{ConduitInput, LogChunk, OpenLogs, ReadUsage, Usage}
 use berth_proto::peer::v1::open_conduit_request::Message;
 use berth_proto::peer::v1::peers_server::{Peers, PeersServer};
 use berth_proto::peer::v1::{
-    EndConduitRequest, EndConduitResponse, HasSessionRequest, HasSessionResponse, JoinRequest, JoinResponse,
-    ListLogStreamsRequest, ListLogStreamsResponse, OpenConduitRequest, OpenConduitStart, ProposeRequest,
-    ProposeResponse, RaftMessage, ReadIndexRequest, ReadIndexResponse, ReadLogEventsRequest,
-    ReadLogEventsResponse, ReportSessionsRequest, ReportSessionsResponse, StoreLogsRequest,
-    StoreLogsResponse,
+    CopyLogsRequest, CopyLogsResponse, EndConduitRequest, EndConduitResponse, HasSessionRequest,
+    HasSessionResponse, JoinRequest, JoinResponse, ListLogStreamsRequest, ListLogStreamsResponse,
+    OpenConduitRequest, OpenConduitStart, ProposeRequest, ProposeResponse, RaftMessage, ReadIndexRequest,
+    ReadIndexResponse, ReadLogEventsRequest, ReadLogEventsResponse, ReportSessionsRequest,
+    ReportSessionsResponse, StoreLogsRequest, StoreLogsResponse,
 };
 use bytes::Bytes;
 use futures::Stream;
@@ -97,6 +97,11 @@ pub trait Sessions: Send + Sync + 'static {
 
     /// Log streams that are known here.
     async fn list_log_streams(&self, _: ListLogStreamsRequest) -> Result<ListLogStreamsResponse, Status> {
+        Err(Status::unavailable("no logs are kept here"))
+    }
+
+    /// A part of all logs that are on the disk here.
+    async fn copy_logs(&self, _: CopyLogsRequest) -> Result<CopyLogsResponse, Status> {
         Err(Status::unavailable("no logs are kept here"))
     }
 }
@@ -337,6 +342,14 @@ impl Peers for PeerService {
     ) -> Result<Response<ListLogStreamsResponse>, Status> {
         let message = self.open(request)?;
         self.sessions.list_log_streams(message).await.map(Response::new)
+    }
+
+    async fn copy_logs(
+        &self,
+        request: Request<CopyLogsRequest>,
+    ) -> Result<Response<CopyLogsResponse>, Status> {
+        let message = self.open(request)?;
+        self.sessions.copy_logs(message).await.map(Response::new)
     }
 }
 

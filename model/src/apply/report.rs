@@ -113,6 +113,7 @@ fn move_on_instance(context: &mut Context<'_>, before: &Task, after: &Task, move
     let offers_more = after.held.cpu_units < before.held.cpu_units
         || after.held.memory_mib < before.held.memory_mib
         || after.held.gpus < before.held.gpus
+        || after.held.disk_mib < before.held.disk_mib
         || after.held.tcp_ports.len() < before.held.tcp_ports.len()
         || after.held.udp_ports.len() < before.held.udp_ports.len();
     moved.any |= offers_more || before.observed.last_status != after.observed.last_status;

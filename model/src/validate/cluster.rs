@@ -168,11 +168,37 @@ fn configuration(
             "A CloudWatch log group name or S3 bucket name must be specified when overriding the default log \
              configuration.",
         )),
-        Some(pb::ExecuteCommandLogging::Override) => Ok(Some(given.clone())),
+        Some(pb::ExecuteCommandLogging::Override) => kept_here(execute).map(|()| Some(given.clone())),
         _ if log.is_some() => {
             Err(ApiError::invalid("You must set logging to 'OVERRIDE' when you supply a log configuration."))
         }
-        _ => Ok(Some(given.clone())),
+        _ => kept_here(execute).map(|()| Some(given.clone())),
+    }
+}
+
+/// What was printed in sessions is kept in log groups, and there is no other service it could go to.
+fn kept_here(execute: &pb::ExecuteCommandConfiguration) -> Result<(), ApiError> {
+    let log = execute.log_configuration.as_ref();
+    let refused = [
+        (
+            !execute.kms_key_id().is_empty(),
+            "kmsKeyId: there is no AWS KMS here; sessions are encrypted with TLS",
+        ),
+        (
+            log.is_some_and(|log| !log.s3_bucket_name().is_empty()),
+            "logConfiguration.s3BucketName: there is no Amazon S3 here; name a cloudWatchLogGroupName",
+        ),
+        (
+            log.is_some_and(pb::ExecuteCommandLogConfiguration::cloud_watch_encryption_enabled),
+            "logConfiguration.cloudWatchEncryptionEnabled: there is no AWS KMS here to encrypt log groups with",
+        ),
+    ];
+    match refused.into_iter().find(|(is_given, _)| *is_given) {
+        None => Ok(()),
+        Some((_, why)) => {
+            let text = format!("executeCommandConfiguration.{why}.");
+            Err(ApiError::new(Exception::UnsupportedFeature, text))
+        }
     }
 }
 

@@ -82,6 +82,53 @@ pub fn place(
     Ok(Place { task: id, instance: task.instance, container: container.name().to_owned() })
 }
 
+/// Where what is printed in a session is to be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transcript {
+    /// The log group.
+    pub group: String,
+    /// What it is in, when that was said.
+    pub region: Option<String>,
+    /// The cluster asks for it: without the group there is no session.
+    pub is_required: bool,
+}
+
+/// Where what is printed in a container is to be kept, as its cluster says: in a group of its own, or where the log of the container
+/// goes; nowhere if neither is said.
+pub fn transcript(place: &Place, view: &State) -> Option<Transcript> {
+    let task = view.task(place.task)?;
+    let configuration = view.cluster(&task.cluster).and_then(|cluster| cluster.spec.configuration.as_ref());
+    let execute = configuration.and_then(|known| known.execute_command_configuration.as_ref());
+    match execute.map_or(pb::ExecuteCommandLogging::Unspecified, |execute| execute.logging()) {
+        pb::ExecuteCommandLogging::None => None,
+        pb::ExecuteCommandLogging::Override => {
+            let log = execute.and_then(|execute| execute.log_configuration.as_ref())?;
+            let group = log.cloud_watch_log_group_name().to_owned();
+            (!group.is_empty()).then_some(Transcript { group, region: None, is_required: true })
+        }
+        pb::ExecuteCommandLogging::Unspecified | pb::ExecuteCommandLogging::Default => {
+            let definition = view.task_definition(&task.definition)?;
+            let mut containers = definition.definition.container_definitions.iter();
+            let log =
+                containers.find(|container| container.name() == place.container)?.log_configuration.as_ref();
+            let log = log.filter(|log| log.log_driver() == pb::LogDriver::Awslogs)?;
+            Some(Transcript {
+                group: log.options.get("awslogs-group")?.clone(),
+                region: log.options.get("awslogs-region").cloned(),
+                is_required: false,
+            })
+        }
+    }
+}
+
+/// There is no such log group, and the cluster asks for it.
+pub fn no_transcript(group: &str) -> ApiError {
+    ApiError::invalid(format!(
+        "The execute command failed because the log group {group} of the cluster's executeCommandConfiguration does not \
+         exist. Create it and try again."
+    ))
+}
+
 /// Whether a task was run with `enableExecuteCommand`.
 pub fn is_enabled(task: &Task) -> bool {
     task.spec.as_ref().is_some_and(|spec| spec.enable_execute_command())

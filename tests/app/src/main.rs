@@ -9,6 +9,8 @@ mod ask;
 mod server;
 mod settings;
 
+use std::io::Read as _;
+use std::os::unix::net::UnixListener;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -57,11 +59,30 @@ fn run(settings: Arc<Settings>) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Prints what is written to a socket, connection by connection, as far as it is text.
+fn print_from(path: &str) {
+    let listener = match UnixListener::bind(path) {
+        Ok(listener) => listener,
+        Err(error) => return say(&format!("cannot listen at {path}: {error}")),
+    };
+    for connection in listener.incoming().flatten() {
+        thread::spawn(move || {
+            let (mut connection, mut piece) = (connection, [0; 4096]);
+            while let Ok(length @ 1..) = connection.read(&mut piece) {
+                say(&format!("got {}", String::from_utf8_lossy(&piece[..length])));
+            }
+        });
+    }
+}
+
 /// Everything the settings ask for, from the first line printed to the end of a process that ends by itself.
 fn live(server: &Server) {
     let settings = server.settings();
     for line in 1..=settings.log_lines {
         say(&format!("line {line}"));
+    }
+    if let Some(path) = settings.listen_at.clone() {
+        thread::spawn(move || print_from(&path));
     }
     let hog = take_memory(settings.memory_hog_mib);
     thread::sleep(settings.start_delay);

@@ -10,6 +10,7 @@
 //! | `LOG_LINES` | lines to print at start: `line 1`, `line 2`, … |
 //! | `EXIT_CODE` | alone: print, then exit with this code; with `CRASH_AFTER_MS`: the code to crash with |
 //! | `CRASH_AFTER_MS` | serve this long, then exit, with 1 unless `EXIT_CODE` says otherwise |
+//! | `LISTEN_AT` | a Unix socket: what arrives at it is printed |
 //! | `MEMORY_HOG_MIB` | memory to fill at start |
 
 use std::str::FromStr;
@@ -26,6 +27,7 @@ pub(crate) struct Settings {
     pub(crate) log_lines: u64,
     pub(crate) exit_code: Option<i32>,
     pub(crate) crash_after: Option<Duration>,
+    pub(crate) listen_at: Option<String>,
     pub(crate) memory_hog_mib: usize,
 }
 
@@ -44,6 +46,7 @@ impl Settings {
             log_lines: number("LOG_LINES")?.unwrap_or(0),
             exit_code: parsed(&variable, "EXIT_CODE")?,
             crash_after: millis("CRASH_AFTER_MS")?,
+            listen_at: variable("LISTEN_AT").filter(|path| !path.is_empty()),
             memory_hog_mib: parsed(&variable, "MEMORY_HOG_MIB")?.unwrap_or(0),
         })
     }

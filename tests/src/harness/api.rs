@@ -10,6 +10,7 @@ use berth_process::token::Signer;
 use berth_proto::admin::v1::admin_client::AdminClient;
 use berth_proto::admin::v1::{Controller, ListControllersRequest};
 use berth_proto::ecs::v1 as ecs;
+use berth_proto::logs::v1::logs_client::LogsClient;
 use ecs::clusters_client::ClustersClient;
 use ecs::container_instances_client::ContainerInstancesClient;
 use ecs::service_deployments_client::ServiceDeploymentsClient;
@@ -51,6 +52,8 @@ pub struct Api {
     pub tasks: TasksClient<Signed>,
     /// Container instances.
     pub instances: ContainerInstancesClient<Signed>,
+    /// Log groups.
+    pub logs: LogsClient<Signed>,
     /// What ECS has no word for.
     pub admin: AdminClient<Signed>,
 }
@@ -81,6 +84,7 @@ impl Api {
             task_sets: TaskSetsClient::with_interceptor(channel.clone(), signer.clone()),
             tasks: TasksClient::with_interceptor(channel.clone(), signer.clone()),
             instances: ContainerInstancesClient::with_interceptor(channel.clone(), signer.clone()),
+            logs: LogsClient::with_interceptor(channel.clone(), signer.clone()),
             admin: AdminClient::with_interceptor(channel, signer),
         }
     }
@@ -149,6 +153,15 @@ impl Api {
     pub async fn describe_tasks(&self, tasks: Vec<String>) -> Result<Vec<ecs::Task>> {
         let request = ecs::DescribeTasksRequest { tasks, ..Default::default() };
         Ok(self.tasks.clone().describe_tasks(request).await.context("DescribeTasks")?.into_inner().tasks)
+    }
+
+    /// One task by id or ARN, whatever became of it.
+    ///
+    /// # Errors
+    /// When the call fails or nobody knows it.
+    pub async fn task(&self, task: &str) -> Result<ecs::Task> {
+        let found = self.describe_tasks(vec![task.to_owned()]).await?;
+        found.into_iter().next().with_context(|| format!("there is no task {task}"))
     }
 
     /// Every container instance of the cluster.

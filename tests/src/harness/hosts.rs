@@ -31,6 +31,18 @@ const ENGINE_DEADLINE: Duration = Duration::from_secs(60);
 const INIT: &str = "mkdir -p /run/containerd && mount -t tmpfs tmpfs /run/containerd || exit 1
 while :; do sleep 3600 & wait $!; done";
 
+/// What hosts are like.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Kind {
+    /// Each has a network of its own, with a router between them.
+    pub apart: bool,
+    /// Containers are on a file system that can limit each of them.
+    pub quotas: bool,
+}
+
+/// A file system with quotas, large in name only.
+const QUOTA_DISK: &str = "truncate -s 64G disk.img && mkfs.btrfs -q disk.img && mkdir engine";
+
 /// The hosts of one slot.
 #[derive(Debug)]
 pub struct Hosts {
@@ -43,6 +55,7 @@ struct Host {
     dir: PathBuf,
     slot: u8,
     number: u8,
+    quotas: bool,
     /// `unshare`, which stays in front of the init process and takes it along when it ends.
     unshare: Option<Child>,
     engine_wanted: bool,
@@ -56,18 +69,17 @@ pub fn sweep(slot: u8) {
 // === impl Hosts ===
 
 impl Hosts {
-    /// Makes a host for each entry, with an engine where the entry says so, and waits for the engines. Hosts that are
-    /// `apart` have a network each, with a router between them.
+    /// Makes a host for each entry, with an engine where the entry says so, and waits for the engines.
     ///
     /// # Errors
     /// When namespaces cannot be made or an engine does not start.
-    pub async fn start(slot: &Slot, engines: &[bool], apart: bool) -> Result<Self> {
-        let network = Network::create(slot.number(), u8::try_from(engines.len())?, apart)?;
+    pub async fn start(slot: &Slot, engines: &[bool], kind: Kind) -> Result<Self> {
+        let network = Network::create(slot.number(), u8::try_from(engines.len())?, kind.apart)?;
         let mut hosts = Self { network, hosts: Vec::new() };
         for (number, engine_wanted) in (1..).zip(engines) {
             let dir = slot.dir().join(format!("host-{number}"));
-            let engine_wanted = *engine_wanted;
-            hosts.hosts.push(Host { dir, slot: slot.number(), number, unshare: None, engine_wanted });
+            let (engine_wanted, quotas) = (*engine_wanted, kind.quotas);
+            hosts.hosts.push(Host { dir, slot: slot.number(), number, quotas, unshare: None, engine_wanted });
             hosts.power_on(hosts.hosts.len() - 1).await?;
         }
         hosts.wait_for_engines().await?;
@@ -194,7 +206,21 @@ impl Host {
         // A machine boots with an empty /run. The engine relies on that: it believes the process ids it finds there.
         let _ = std::fs::remove_dir_all(self.run());
         std::fs::create_dir(self.run()).with_context(|| format!("create {}", self.run().display()))?;
+        if self.quotas {
+            self.mount_quota_disk()?;
+        }
         self.start_engine()
+    }
+
+    /// Mounted for this host alone: it goes with the host.
+    fn mount_quota_disk(&self) -> Result<()> {
+        if !self.dir.join("disk.img").exists() {
+            let mut make = Place::Here.command();
+            super::command::output(make.args(["sh", "-c", QUOTA_DISK]).current_dir(&self.dir))?;
+        }
+        let mut mount = Place::Host { init: self.init()? }.command();
+        mount.args(["mount", "-o", "loop"]).arg(self.dir.join("disk.img")).arg(self.dir.join("engine"));
+        super::command::output(&mut mount).map(drop)
     }
 
     fn is_mounted(&self) -> Result<()> {

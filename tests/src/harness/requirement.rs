@@ -23,6 +23,18 @@ pub fn require_hosts() -> bool {
     }) && require_docker()
 }
 
+/// Whether hosts can have a file system with quotas: [`require_hosts`], and a kernel with btrfs and loop devices.
+/// The kernel is the machine's own and nothing that a setup could bring, so that this may be skipped everywhere.
+pub fn require_quotas() -> bool {
+    let known = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    if !known.contains("btrfs") || !Path::new("/dev/loop-control").exists() {
+        record("skipped: limits of disks need a kernel with btrfs and loop devices");
+        return false;
+    }
+    require_hosts()
+        && met("mkfs.btrfs (`make setup`)", || output(Command::new("mkfs.btrfs").arg("--version")).is_ok())
+}
+
 /// Whether the engine has the image `berth-shell:1`, which has a shell. It is made when it is missing.
 pub fn require_shell_image() -> bool {
     require_docker()

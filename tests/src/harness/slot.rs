@@ -120,6 +120,9 @@ impl Slot {
             for instance in instances.lines() {
                 Engine::local().remove_labelled(&format!("berth.container-instance={instance}"));
                 remove_interface(instance);
+                for folder in task_files(instance) {
+                    let _ = std::fs::remove_dir_all(folder);
+                }
             }
         }
         hosts::sweep(self.number);
@@ -133,6 +136,11 @@ impl Drop for Slot {
             self.sweep();
         }
     }
+}
+
+/// Where the agent of an instance may have files for its tasks.
+pub(super) fn task_files(instance: &str) -> impl Iterator<Item = PathBuf> {
+    ["/run/berth", "/dev/shm/berth"].into_iter().map(move |folder| Path::new(folder).join(instance))
 }
 
 /// An agent that was killed leaves the interface of its task endpoint; one that ended has taken it away.

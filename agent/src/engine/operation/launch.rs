@@ -1,6 +1,8 @@
 //! One container on its way up: its image, its creation, its start.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,16 +13,22 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Answer, CREATE, Created, NETWORK, Operator, PULL, START, VOLUME};
 use crate::definition::Definition;
+use crate::firelens;
 use crate::limits;
 use crate::logs;
 use crate::manifest::DesiredTask;
-use crate::runtime::{self, Error, Launch, Runtime};
+use crate::runtime::{self, Error, Launch, Mount, Runtime};
 use crate::task::Task;
+use crate::task::hooks::firelens::{Router, SOCKET_FOLDER};
 use crate::task::hooks::secrets;
+use crate::task_files::TaskFiles;
 
 /// Why containers that are to share a namespace do not start.
 const NOTHING_TO_SHARE: &str = "ResourceInitializationError: pidMode and ipcMode task need networkMode awsvpc: what the \
                                 containers share belongs to the one that holds the network of the task";
+/// Why containers do not start that want secrets as files, or route logs.
+const NO_FILES: &str = "ResourceInitializationError: this instance has no file system in memory, or no container engine of \
+                        its own, so that it cannot give containers files";
 const PORT_RETRY_DELAY: Duration = Duration::from_millis(200);
 
 /// One launch, from whichever of its operations on.
@@ -35,6 +43,8 @@ pub(super) struct Subject {
 pub(super) struct Needs {
     /// It refers to what its definition does not hold.
     pub(super) secrets: bool,
+    /// It routes the logs of its task.
+    pub(super) router: Option<Router>,
     /// It logs to the controllers, in a stream of this name; empty when it will be that of its id.
     pub(super) log: Option<String>,
 }
@@ -116,9 +126,19 @@ impl Subject {
     ) -> Answer {
         if needs.secrets {
             match self.secrets(launch.definition.name()).await {
-                Ok(found) => secrets::add(&mut launch, found),
+                Ok(found) => {
+                    let files = secrets::add(&mut launch, found);
+                    if let Err(reason) = self.add_secret_files(&mut launch, files).await {
+                        return self.fails(Action::Create, reason);
+                    }
+                }
                 Err(reason) => return self.fails(Action::Create, reason),
             }
+        }
+        if let Some(router) = needs.router
+            && let Err(reason) = self.add_router_files(&mut launch, router).await
+        {
+            return self.fails(Action::Create, reason);
         }
         if let Some(stream) = needs.log
             && let Err(reason) = self.open_log(launch.definition.name(), stream).await
@@ -220,6 +240,56 @@ impl Subject {
             container: container.to_owned(),
         };
         secrets::fetch(&self.operator.controllers, question).await
+    }
+
+    /// Gives a container the secrets that it wants as files.
+    async fn add_secret_files(
+        &self,
+        launch: &mut Launch,
+        files: BTreeMap<String, String>,
+    ) -> Result<(), String> {
+        for (number, (path, content)) in files.into_iter().enumerate() {
+            let name = format!("{}-{number}", launch.definition.name());
+            let source = self.make(move |files, task| files.write(task, &name, content.as_bytes())).await?;
+            launch.files.push(Mount { source, container_path: path, read_only: true });
+        }
+        Ok(())
+    }
+
+    /// Gives the router of the task's logs its configuration, the folder of its socket, and the secrets of its outputs.
+    async fn add_router_files(&self, launch: &mut Launch, router: Router) -> Result<(), String> {
+        for (position, container) in router.secrets_of {
+            let found = self.secrets(&container).await?.log_options;
+            let variables = found.into_iter().map(|(option, value)| ecs::KeyValuePair {
+                name: Some(firelens::variable(&option, position)),
+                value: Some(value),
+            });
+            launch.definition.environment.extend(variables);
+        }
+        let (name, content) = (format!("{}-firelens", launch.definition.name()), router.configuration);
+        let source = self.make(move |files, task| files.write(task, &name, content.as_bytes())).await?;
+        launch.files.push(Mount { source, container_path: router.path.to_owned(), read_only: true });
+        let source = self.make(|files, task| files.make(task, SOCKET_FOLDER)).await?;
+        let container_path = firelens::SOCKET_FOLDER.to_owned();
+        launch.files.push(Mount { source, container_path, read_only: false });
+        Ok(())
+    }
+
+    /// Makes a file or a folder for the task; where it is on the host.
+    async fn make<F>(&self, make: F) -> Result<String, String>
+    where
+        F: FnOnce(&TaskFiles, &str) -> std::io::Result<PathBuf> + Send + 'static,
+    {
+        let Some(files) = self.operator.files.clone() else {
+            return Err(NO_FILES.to_owned());
+        };
+        let id = self.id.clone();
+        let made = tokio::task::spawn_blocking(move || make(&files, &id)).await;
+        let made = made.map_err(std::io::Error::other).flatten();
+        let path = made.map_err(|error| {
+            format!("ResourceInitializationError: cannot write a file for the container: {error}")
+        })?;
+        Ok(path.display().to_string())
     }
 
     /// Sees that there is a place for a container's log. Without anybody to send it, it is as if there were one.

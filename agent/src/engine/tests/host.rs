@@ -79,6 +79,7 @@ impl Host {
         let options = Options {
             capacity: Capacity { cpu_units: 1_024, memory_mib: 1_024, ..Capacity::default() },
             stop_timeout: Duration::from_secs(30),
+            log_spool_bytes: 16 << 20,
             file_systems: BTreeMap::new(),
             launch_concurrency: 16,
             admission_timeout: Duration::from_secs(300),
@@ -110,6 +111,7 @@ impl Host {
             reports: remembered.reports,
             images,
             endpoint: None,
+            files: None,
             network: None,
             controllers: Arc::default(),
             logs: None,

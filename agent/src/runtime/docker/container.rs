@@ -6,7 +6,7 @@ use berth_proto::AwsName;
 use berth_proto::ecs::v1 as ecs;
 use bollard::models::{
     ContainerCreateBody, DeviceMapping, DeviceRequest, HealthConfig, HostConfig, HostConfigLogConfig,
-    ResourcesUlimits,
+    Mount as BindMount, MountType, ResourcesUlimits,
 };
 
 use super::network;
@@ -18,8 +18,9 @@ const NANOS_PER_SECOND: i64 = 1_000_000_000;
 /// Docker counts CPUs in billionths, ECS in 1024ths.
 const NANO_CPUS_PER_UNIT: f64 = 1_000_000_000.0 / 1_024.0;
 
-/// The request that creates the container of this launch, with these ranges of ports.
-pub(super) fn body(launch: &Launch, published: &[Published]) -> ContainerCreateBody {
+/// The request that creates the container of this launch, with these ranges of ports. Its disk is limited only if the engine
+/// `can_limit_disk`.
+pub(super) fn body(launch: &Launch, published: &[Published], can_limit_disk: bool) -> ContainerCreateBody {
     let container = &launch.definition;
     ContainerCreateBody {
         image: container.image.clone(),
@@ -36,7 +37,10 @@ pub(super) fn body(launch: &Launch, published: &[Published]) -> ContainerCreateB
         open_stdin: container.interactive,
         network_disabled: container.disable_networking,
         exposed_ports: Some(network::exposed_ports(launch, published)),
-        host_config: Some(host_config(launch, published)),
+        host_config: Some(HostConfig {
+            storage_opt: launch.disk_limit_mib.filter(|_| can_limit_disk).map(storage),
+            ..host_config(launch, published)
+        }),
         ..Default::default()
     }
 }
@@ -64,6 +68,7 @@ fn host_config(launch: &Launch, published: &[Published]) -> HostConfig {
         pid_mode: pid_mode(launch),
         ipc_mode: ipc_mode(launch),
         binds: Some(launch.mounts.iter().map(bind).collect()),
+        mounts: Some(launch.files.iter().map(file).collect()),
         volumes_from: non_empty(&launch.volumes_from),
         log_config: container.log_configuration.as_ref().map(log_config),
         privileged: container.privileged,
@@ -83,6 +88,10 @@ fn host_config(launch: &Launch, published: &[Published]) -> HostConfig {
         tmpfs: Some(linux.tmpfs.iter().map(tmpfs).collect()),
         ..Default::default()
     }
+}
+
+fn storage(limit_mib: u32) -> HashMap<String, String> {
+    HashMap::from([("size".to_owned(), format!("{limit_mib}M"))])
 }
 
 fn non_empty(list: &[String]) -> Option<Vec<String>> {
@@ -148,6 +157,17 @@ fn health_check(check: Option<&ecs::HealthCheck>) -> HealthConfig {
 fn bind(mount: &crate::runtime::Mount) -> String {
     let mode = if mount.read_only { ":ro" } else { "" };
     format!("{}:{}{mode}", mount.source, mount.container_path)
+}
+
+/// Unlike a [`bind`], nothing is made in the place of what is not there.
+fn file(file: &crate::runtime::Mount) -> BindMount {
+    BindMount {
+        typ: Some(MountType::BIND),
+        source: Some(file.source.clone()),
+        target: Some(file.container_path.clone()),
+        read_only: Some(file.read_only),
+        ..Default::default()
+    }
 }
 
 fn log_config(log: &ecs::LogConfiguration) -> HostConfigLogConfig {

@@ -29,6 +29,11 @@ pub(super) fn is_status(error: &Docker, status: u16) -> bool {
     matches!(error, Docker::DockerResponseServerError { status_code, .. } if *status_code == status)
 }
 
+/// Whether a limit of a container's disk is what Docker refused: only some of its storage drivers have one.
+pub(super) fn is_about_storage(error: &Docker) -> bool {
+    matches!(error, Docker::DockerResponseServerError { message, .. } if message.contains("storage-opt"))
+}
+
 /// ECS shows what Docker's own client shows.
 fn from_daemon(message: &str) -> String {
     format!("Error response from daemon: {}", message.trim())

@@ -8,16 +8,18 @@ use crate::runtime::{DiskUse, Error, Host};
 
 /// Docker's API versions that task definitions may ask for, as the ECS agent lists them.
 const API_MINORS: std::ops::RangeInclusive<usize> = 17..=32;
-/// Log drivers that ECS knows and that need nothing but Docker. `awslogs` needs AWS.
-const LOG_DRIVERS: [&str; 6] = ["json-file", "syslog", "journald", "gelf", "fluentd", "splunk"];
+/// Log drivers that definitions may name and that need nothing but Docker.
+const LOG_DRIVERS: [&str; 7] = ["json-file", "local", "syslog", "journald", "gelf", "fluentd", "splunk"];
 
-/// The host and its Docker.
-pub(super) async fn describe(client: &Client) -> Result<Host, Error> {
+/// The host and its Docker, of which only one on this host can be asked for its disk.
+pub(super) async fn describe(client: &Client, is_local: bool) -> Result<Host, Error> {
     let about = client.info().await.map_err(explain)?;
     let minor = client.client_version().minor_version;
+    let disk = if is_local { disk_use(client).await } else { None };
     Ok(Host {
         cpus: about.ncpu.and_then(|cpus| u32::try_from(cpus).ok()).unwrap_or(0),
         memory_mib: about.mem_total.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0) >> 20,
+        disk_mib: disk.map(|disk| disk.total_bytes >> 20),
         os_type: about.os_type.clone().unwrap_or_else(|| "linux".to_owned()),
         cpu_architecture: architecture(about.architecture.as_deref().unwrap_or_default()),
         version: about.server_version.clone().unwrap_or_default(),

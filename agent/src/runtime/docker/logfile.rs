@@ -6,16 +6,20 @@
 //! is noticed.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use serde::Deserialize;
 
 use super::logs::unix_ns;
+use crate::logs::options::bytes;
 use crate::runtime::LogRecord;
 
 /// What is read at a time.
@@ -23,14 +27,27 @@ const AT_A_TIME: usize = 256 << 10;
 
 /// A place in the log of one container.
 pub(super) struct LogFile {
-    path: PathBuf,
     file: BufReader<File>,
-    inode: u64,
+    place: Arc<Place>,
     /// A line of which the end is not written yet.
     line: Vec<u8>,
     since_ns: i64,
     /// Whether something is missing before what comes next.
     is_after_gap: bool,
+}
+
+/// Where a reader is.
+pub(super) struct Place {
+    path: PathBuf,
+    /// The file that is read, by its inode, and how much of it was.
+    at: Mutex<(u64, u64)>,
+}
+
+/// What Docker keeps of a container's log at most; none when there is no bound.
+pub(super) fn most_bytes(config: &HashMap<String, String>) -> Option<u64> {
+    let size = config.get("max-size").and_then(|size| bytes(size))?;
+    let files = config.get("max-file").map_or(Some(1), |files| files.parse::<u64>().ok())?;
+    Some(u64::try_from(size).unwrap_or(u64::MAX).saturating_mul(files))
 }
 
 /// A line as Docker writes it.
@@ -56,13 +73,17 @@ impl LogFile {
         }
         let (file, inode) = files.pop().ok_or(io::ErrorKind::NotFound)?;
         Ok(Self {
-            path: path.to_owned(),
             file: BufReader::with_capacity(AT_A_TIME, file),
-            inode,
+            place: Arc::new(Place { path: path.to_owned(), at: Mutex::new((inode, 0)) }),
             line: Vec::new(),
             since_ns,
             is_after_gap: false,
         })
+    }
+
+    /// Where this reader is, for whoever wants to know while it reads.
+    pub(super) fn place(&self) -> Arc<Place> {
+        Arc::clone(&self.place)
     }
 
     /// The next part of the log; nothing when all that is written was read.
@@ -72,6 +93,7 @@ impl LogFile {
         while bytes < AT_A_TIME {
             let length = self.file.read_until(b'\n', &mut self.line)?;
             bytes += length;
+            self.place.at.lock().1 += u64::try_from(length).unwrap_or(0);
             if self.line.ends_with(b"\n") {
                 let record = self.record();
                 records.extend(record);
@@ -85,7 +107,7 @@ impl LogFile {
 
     /// Goes on to the next file, if Docker has and this one is read.
     fn go_on(&mut self) -> io::Result<bool> {
-        let newer = files_until(&self.path, self.inode)?;
+        let newer = files_until(&self.place.path, self.place.at.lock().0)?;
         let Some((is_found, (file, inode))) = newer else { return Ok(false) };
         // What was written before Docker let go of it.
         if !self.file.fill_buf()?.is_empty() {
@@ -94,7 +116,7 @@ impl LogFile {
         self.is_after_gap |= !is_found || !self.line.is_empty();
         self.line.clear();
         self.file = BufReader::with_capacity(AT_A_TIME, file);
-        self.inode = inode;
+        *self.place.at.lock() = (inode, 0);
         Ok(true)
     }
 
@@ -122,6 +144,25 @@ fn files(path: &Path) -> io::Result<Vec<(File, u64)>> {
         }
     }
     Ok(files)
+}
+
+// === impl Place ===
+
+impl Place {
+    /// How much is written after this place. All that is there if the file that was read is gone.
+    pub(super) fn unread(&self) -> io::Result<u64> {
+        let (inode, read) = *self.at.lock();
+        let mut unread = 0;
+        for number in 0.. {
+            let Some((file, found)) = open(&self.path, number)? else { break };
+            let written = file.metadata()?.len();
+            if found == inode {
+                return Ok(unread + written.saturating_sub(read));
+            }
+            unread += written;
+        }
+        Ok(unread)
+    }
 }
 
 /// The file after the one with this inode, and whether that one is still there; none when it is the newest. Looked for from the
@@ -214,6 +255,29 @@ mod tests {
         docker.rotate();
         docker.write(4, "four");
         assert_eq!(read(&mut file), whole(&["two", "three", "four"]));
+    }
+
+    #[test]
+    fn what_is_not_read_is_told_over_all_files() {
+        let docker = Docker { dir: tempfile::tempdir().unwrap() };
+        docker.write(1, "one");
+        let mut file = LogFile::open(&docker.path(0), 0).unwrap();
+        let (place, line) = (file.place(), fs::metadata(docker.path(0)).unwrap().len());
+        assert_eq!(place.unread().unwrap(), line);
+        assert_eq!(read(&mut file), whole(&["one"]));
+        assert_eq!(place.unread().unwrap(), 0);
+        docker.write(2, "two");
+        docker.rotate();
+        docker.write(3, "333");
+        docker.write(4, "444");
+        assert_eq!(place.unread().unwrap(), 3 * line);
+        assert_eq!(read(&mut file).len(), 3);
+        assert_eq!(place.unread().unwrap(), 0);
+        let config = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        assert_eq!(most_bytes(&config(&[("max-size", "2m"), ("max-file", "3")])), Some(6 << 20));
+        assert_eq!(most_bytes(&config(&[])), None);
     }
 
     #[test]

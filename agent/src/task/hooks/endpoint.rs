@@ -1,8 +1,6 @@
 //! What a container is told of the endpoint that it may ask, and of where it runs.
 
-use berth_proto::ecs::v1 as ecs;
-
-use super::{Context, Surroundings};
+use super::{Context, Surroundings, pair};
 use crate::runtime::Launch;
 
 pub(super) fn add(context: &Context<'_>, surroundings: &Surroundings<'_>, at: usize, launch: &mut Launch) {
@@ -23,8 +21,4 @@ pub(super) fn add(context: &Context<'_>, surroundings: &Surroundings<'_>, at: us
             environment.push(pair(name, value));
         }
     }
-}
-
-fn pair(name: &str, value: String) -> ecs::KeyValuePair {
-    ecs::KeyValuePair { name: Some(name.to_owned()), value: Some(value) }
 }

@@ -1,4 +1,4 @@
-//! CPU, memory and GPUs of a container, its own and its share of what the task has.
+//! CPU, memory, disk and GPUs of a container, its own and its share of what the task has.
 
 use berth_proto::ecs::v1 as ecs;
 
@@ -29,6 +29,7 @@ pub(super) fn add(context: &Context<'_>, launch: &mut Launch) {
     let own = context.container.memory.and_then(|mib| u32::try_from(mib).ok());
     // What the task may use is the most that any of its containers may.
     launch.memory_limit_mib = own.or(definition.memory_mib).filter(|mib| *mib > 0);
+    launch.disk_limit_mib = definition.disk_mib;
     launch.gpu_ids = share(&context.task.desired().gpu_ids, &definition.containers, context.container);
 }
 

@@ -1,6 +1,9 @@
 //! Secrets, environment files and credentials for images: asked of a controller when a container is made, handed to the
-//! runtime, and kept nowhere here.
+//! runtime, and kept nowhere on a disk. A secret is a variable, or a file when its name is a path.
 
+use std::collections::BTreeMap;
+
+use berth_model::task_definition::is_secret_file;
 use berth_proto::agent::v1 as wire;
 use berth_proto::ecs::v1 as ecs;
 
@@ -47,8 +50,9 @@ pub(crate) async fn fetch(
     }
 }
 
-/// Hands them to the container. What its environment says itself wins over files, and secrets win over everything.
-pub fn add(launch: &mut Launch, found: wire::GetContainerSecretsResponse) {
+/// Hands the container what goes into its environment; secrets that are to be files, by their paths. What its environment
+/// says itself wins over files of variables, and secrets win over everything.
+pub fn add(launch: &mut Launch, found: wire::GetContainerSecretsResponse) -> BTreeMap<String, String> {
     let environment = &mut launch.definition.environment;
     let pair = |(name, value)| ecs::KeyValuePair { name: Some(name), value: Some(value) };
     for (name, value) in found.file_variables {
@@ -56,12 +60,15 @@ pub fn add(launch: &mut Launch, found: wire::GetContainerSecretsResponse) {
             environment.push(pair((name, value)));
         }
     }
-    environment.retain(|known| !found.secrets.contains_key(known.name()));
-    environment.extend(found.secrets.into_iter().map(pair));
+    let (files, variables): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        found.secrets.into_iter().partition(|(name, _)| is_secret_file(name));
+    environment.retain(|known| !variables.contains_key(known.name()));
+    environment.extend(variables.into_iter().map(pair));
     let log = launch.definition.log_configuration.as_mut();
     if let Some(log) = log.filter(|log| !log.secret_options.is_empty()) {
         log.options.extend(found.log_options);
     }
+    files
 }
 
 #[cfg(test)]
@@ -84,10 +91,11 @@ mod tests {
         let mut launch = Launch { definition, ..Launch::default() };
         let found = wire::GetContainerSecretsResponse {
             file_variables: map(&[("A", "file"), ("B", "file")]),
-            secrets: map(&[("C", "secret")]),
+            secrets: map(&[("C", "secret"), ("/run/secrets/d", "in a file")]),
             ..Default::default()
         };
-        add(&mut launch, found);
+        let files = add(&mut launch, found);
+        assert_eq!(files, map(&[("/run/secrets/d", "in a file")]));
         assert_eq!(launch.definition.environment, [pair("A", "own"), pair("B", "file"), pair("C", "secret")]);
     }
 

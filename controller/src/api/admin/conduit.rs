@@ -27,8 +27,10 @@ use crate::limits::{CONDUIT_CHUNKS_IN_FLIGHT, IDLE_TERMINAL};
 use crate::region::Chosen;
 
 mod audit;
+mod transcript;
 
 use audit::Record;
+use transcript::Transcript;
 
 /// Opens the conduit that the first message describes.
 pub(super) async fn open(
@@ -45,13 +47,14 @@ pub(super) async fn open(
         return Err(ApiError::invalid("The first message says what is wanted of which task.").into_status());
     };
     let slot = shared.load.open_stream()?;
-    let (place, open) = resolve(shared, region.as_ref(), start.clone()).await?;
+    let (place, open, group) = resolve(shared, region.as_ref(), start.clone()).await?;
     let idle_max = has_terminal(&open).then_some(IDLE_TERMINAL);
     let record = Record::new(&principal, from, &start, &place, &open, shared.parts.clock.clone());
     // Written down before it is done: what cannot be accounted for is not done.
     if let Some(line) = record.line() {
         note(&shared.parts, region.as_ref(), place.task, line).await.map_err(Error::from)?;
     }
+    let session = open.request_id.clone();
     let (sender, input) = mpsc::channel(CONDUIT_CHUNKS_IN_FLIGHT);
     let outputs = shared.parts.conduits.open(place.instance, open, input).await.map_err(Error::from)?;
     let inputs = requests.take_while(|request| ready(request.is_ok())).filter_map(|request| async {
@@ -61,12 +64,16 @@ pub(super) async fn open(
         }
     });
     let mut outputs = conduit::join(inputs, sender, outputs, idle_max);
+    let mut transcript = group.map(|group| Transcript::begin(shared, group, &session));
     let (mut record, parts) = (record.begin(), Arc::clone(shared));
     let recorded = async_stream::stream! {
         // Held until the client goes away, which drops the stream.
         let _slot = slot;
         while let Some(output) = outputs.next().await {
             record.note(&output);
+            if let (Some(transcript), Ok(output)) = (&mut transcript, &output) {
+                transcript.note(output);
+            }
             if conduit::is_last(&output)
                 && let Some(line) = record.line()
             {
@@ -93,12 +100,12 @@ async fn note(
     parts.consensus.propose(command).await.map(drop)
 }
 
-/// Where it goes, and what is asked there.
+/// Where it goes, what is asked there, and the log group that is to have what is printed.
 async fn resolve(
     shared: &Shared,
     region: Option<&Region>,
     start: pb::ConduitStart,
-) -> Result<(validate::Place, OpenConduit), Status> {
+) -> Result<(validate::Place, OpenConduit, Option<u64>), Status> {
     check(&start).map_err(IntoStatus::into_status)?;
     let view = shared.linearized_view(region).await?;
     let consent = if start.force { Consent::Overruled } else { Consent::Needed };
@@ -111,7 +118,8 @@ async fn resolve(
         container: place.container.clone(),
         target: start.target,
     };
-    Ok((place, open))
+    let group = transcript::group(shared, &place, &open, &view).map_err(IntoStatus::into_status)?;
+    Ok((place, open, group))
 }
 
 /// Longest id that a caller may choose.

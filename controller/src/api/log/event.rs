@@ -48,7 +48,7 @@ impl Shared {
     pub(super) async fn delete_stream(&self, group_id: u64, stream: String) -> Result<(), Status> {
         let known = self.existing_stream(group_id, &stream).await?;
         let at_ms = self.now().unix_ms().max(known.created_at_ms).max(known.last_ingestion_ms);
-        self.archive(peer::StoreLogsRequest { group_id, stream, at_ms, deleted: true, events: Vec::new() })
+        self.archive(peer::StoreLogsRequest { group_id, stream, at_ms, deleted: true, ..Default::default() })
             .await
     }
 
@@ -89,7 +89,8 @@ impl Shared {
         let next_sequence_token = events.last().map(|event| position(event.key.as_ref()).next().to_text());
         if !events.is_empty() {
             let (group_id, stream) = (put.group.id, put.stream);
-            self.archive(peer::StoreLogsRequest { group_id, stream, at_ms, deleted: false, events }).await?;
+            self.archive(peer::StoreLogsRequest { group_id, stream, at_ms, events, ..Default::default() })
+                .await?;
         }
         Ok(pb::PutLogEventsResponse { next_sequence_token, rejected_log_events_info: put.rejected })
     }

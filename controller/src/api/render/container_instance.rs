@@ -51,6 +51,7 @@ fn registered(instance: &ContainerInstance) -> Vec<pb::Resource> {
         ports("PORTS_UDP", [&capacity.reserved_udp_ports]),
     ];
     resources.extend(gpus(instance, capacity.gpu_ids.clone()));
+    resources.extend(capacity.disk_mib.map(|mib| amount("DISK", mib)));
     resources
 }
 
@@ -64,6 +65,7 @@ fn remaining(instance: &ContainerInstance, view: &State) -> Vec<pb::Resource> {
         ports("PORTS_UDP", [&capacity.reserved_udp_ports, &held.udp_ports]),
     ];
     resources.extend(gpus(instance, gpu::free(view, instance.id)));
+    resources.extend(capacity.disk_mib.map(|mib| amount("DISK", mib.saturating_sub(held.disk_mib))));
     resources
 }
 

@@ -80,6 +80,7 @@ impl Controller {
         let identity =
             ClusterIdentity::generate(&entropy, "us-east-1", "000000000000", "aws").expect("an identity");
         let consensus = Single::new(clock.clone());
+        let shutdown = Shutdown::new();
         let parts = Parts {
             consensus: consensus.clone(),
             membership: Arc::new(Controllers),
@@ -93,10 +94,10 @@ impl Controller {
             policy: berth_model::plan::Policy::default(),
             calls_per_key: 1_000,
             regions: Regions::new("us-east-1", &["eu-west-1".to_owned()]),
+            shutdown: shutdown.clone(),
         };
         let mut registry = Registry::default();
         let api = Api::new(parts, &identity, &mut registry).expect("an API");
-        let shutdown = Shutdown::new();
         let channel = serve(api.routes(Routes::default()).expect("routes"), &shutdown);
         Self { consensus, identity, clock, hand, api, logged, registry, channel, shutdown }
     }

@@ -199,6 +199,7 @@ impl Reason {
             Self::Short(Shortage::TcpPort(_)) => "RESOURCE:PORTS",
             Self::Short(Shortage::UdpPort(_)) => "RESOURCE:PORTS_UDP",
             Self::Short(Shortage::Gpu { .. }) => "RESOURCE:GPU",
+            Self::Short(Shortage::Disk { .. }) => "RESOURCE:DISK",
             Self::AwaitsDaemon(_) => "AGENT",
         }
     }
@@ -217,6 +218,7 @@ impl Reason {
             Self::Short(Shortage::Cpu { .. }) => "cpu".to_owned(),
             Self::Short(Shortage::Memory { .. }) => "memory".to_owned(),
             Self::Short(Shortage::Gpu { .. }) => "gpu".to_owned(),
+            Self::Short(Shortage::Disk { .. }) => "disk".to_owned(),
             Self::Short(Shortage::TcpPort(port)) => format!("port {port} taken"),
             Self::Short(Shortage::UdpPort(port)) => format!("udp port {port} taken"),
             Self::AwaitsDaemon(service) => format!("waits for daemon {service}"),
@@ -237,6 +239,7 @@ impl Reason {
             Self::Short(Shortage::Cpu { .. }) => "has insufficient CPU units available",
             Self::Short(Shortage::Memory { .. }) => "has insufficient memory available",
             Self::Short(Shortage::Gpu { .. }) => "has insufficient GPU resource available",
+            Self::Short(Shortage::Disk { .. }) => "has insufficient disk available",
             Self::AwaitsDaemon(_) => "is about to start a task of a daemon service",
             Self::Short(Shortage::TcpPort(_) | Shortage::UdpPort(_)) => {
                 "is already using a port required by your task"
@@ -281,7 +284,8 @@ impl Reason {
             Self::Short(
                 Shortage::Cpu { needed, free }
                 | Shortage::Memory { needed, free }
-                | Shortage::Gpu { needed, free },
+                | Shortage::Gpu { needed, free }
+                | Shortage::Disk { needed, free },
             ) => u64::from(needed - free.min(needed)) * 1_000_000 / u64::from(*needed).max(1),
             Self::Short(Shortage::TcpPort(_) | Shortage::UdpPort(_)) => 1_000_000,
             Self::Missing

@@ -86,8 +86,9 @@ impl<'a> Line<'a> {
         let cpu = share(held.cpu_units, self.total.cpu_units);
         let memory = share(held.memory_mib, self.total.memory_mib);
         let gpus = share(held.gpus, self.total.gpus);
+        let disk = share(held.disk_mib, self.total.disk_mib);
         // One that needs nothing takes its turn as well.
-        *self.shares.entry(party).or_default() += cpu.max(memory).max(gpus).max(1);
+        *self.shares.entry(party).or_default() += cpu.max(memory).max(gpus).max(disk).max(1);
     }
 }
 
@@ -99,6 +100,7 @@ fn total(view: &State, cluster: &ClusterName) -> Requirements {
         total.cpu_units = total.cpu_units.saturating_add(capacity.cpu_units);
         total.memory_mib = total.memory_mib.saturating_add(capacity.memory_mib);
         total.gpus = total.gpus.saturating_add(capacity.gpus());
+        total.disk_mib = total.disk_mib.saturating_add(capacity.disk_mib.unwrap_or(0));
     }
     total
 }

@@ -121,10 +121,10 @@ fn capacity(resources: &[pb::Resource]) -> Result<Capacity, ApiError> {
             "PORTS" => capacity.reserved_tcp_ports = ports(resource)?,
             "PORTS_UDP" => capacity.reserved_udp_ports = ports(resource)?,
             "GPU" => capacity.gpu_ids = gpu_ids(resource)?,
+            "DISK" => capacity.disk_mib = Some(amount(resource)?),
             other => {
-                let message =
-                    format!("Unknown resource {other:?}: CPU, MEMORY, PORTS, PORTS_UDP and GPU are known.");
-                return Err(ApiError::invalid(message));
+                let known = "CPU, MEMORY, PORTS, PORTS_UDP, GPU and DISK are known";
+                return Err(ApiError::invalid(format!("Unknown resource {other:?}: {known}.")));
             }
         }
     }

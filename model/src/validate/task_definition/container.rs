@@ -7,11 +7,13 @@ use berth_proto::ecs::v1 as pb;
 use super::size::MEMORY_MIB_MIN;
 use super::{health, invalid_setting, linux};
 use crate::error::ApiError;
+use crate::task_definition::is_secret_file;
 use crate::validate::name::is_name;
 
 /// Source: ECS quotas; still 10 in August 2026.
 const CONTAINERS: usize = 10;
 const IMAGE_LENGTH: usize = 255;
+const PATH_LENGTH: usize = 4_095;
 const ENVIRONMENT_FILES: usize = 10;
 const IGNORED_EXIT_CODES: usize = 50;
 
@@ -127,6 +129,10 @@ fn check_environment(container: &pb::ContainerDefinition) -> Result<(), ApiError
         if secret.name().is_empty() || secret.value_from().is_empty() {
             return Err(invalid_setting(name, "A secret needs a name and a valueFrom."));
         }
+        if is_secret_file(secret.name()) && !is_path_of_a_file(secret.name()) {
+            let problem = format!("'{}' is no path that a secret can be a file at.", secret.name());
+            return Err(invalid_setting(name, problem));
+        }
         if !seen.insert(secret.name()) {
             let message = format!(
                 "The secret name must be unique and not shared with any new or existing environment variables set on \
@@ -137,6 +143,14 @@ fn check_environment(container: &pb::ContainerDefinition) -> Result<(), ApiError
         }
     }
     Ok(())
+}
+
+/// Absolute, and without detours.
+fn is_path_of_a_file(path: &str) -> bool {
+    let parts = path.strip_prefix('/').unwrap_or_default().split('/');
+    path.len() <= PATH_LENGTH
+        && parts.into_iter().all(|part| !matches!(part, "" | "." | ".."))
+        && !path.contains([':', '\0'])
 }
 
 /// Also holds for the files of an override.

@@ -12,10 +12,11 @@ use berth_proto::ecs::v1 as pb;
 use super::fargate;
 use crate::placement::Constraint;
 use crate::resource::PortSet;
-use crate::task_definition::{ContainerFacts, Facts};
+use crate::task_definition::{ContainerFacts, Facts, SECRET_FILES, is_secret_file};
 
 const AGENT: &str = "com.amazonaws.ecs.capability.";
 const CAPABILITY: &str = "ecs.capability.";
+const MIB_PER_GIB: u32 = 1_024;
 
 /// The facts of a definition that was checked and has its defaults.
 pub(super) fn compute(
@@ -37,7 +38,13 @@ pub(super) fn compute(
             .map(Constraint::MemberOf)
             .collect(),
         cpu_architecture: cpu_architecture(definition),
+        disk_mib: disk_mib(definition),
     }
+}
+
+fn disk_mib(definition: &pb::TaskDefinition) -> u32 {
+    let gib = definition.ephemeral_storage.map_or(0, |storage| storage.size_in_gib());
+    u32::try_from(gib).unwrap_or(0).saturating_mul(MIB_PER_GIB)
 }
 
 /// As instances have it in their attributes. A definition that says nothing runs anywhere.
@@ -198,6 +205,9 @@ impl Required {
         }
         for secret in &container.secrets {
             self.capability(&format!("secrets.{}.environment-variables", store(secret)));
+            if is_secret_file(secret.name()) {
+                self.0.insert(SECRET_FILES.to_owned());
+            }
         }
         self.of_linux(container);
         self.of_log(container, execution_role);

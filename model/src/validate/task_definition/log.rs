@@ -49,7 +49,9 @@ fn check_configuration(container: &str, log: &pb::LogConfiguration) -> Result<()
         | pb::LogDriver::Journald
         | pb::LogDriver::Gelf
         | pb::LogDriver::Fluentd
-        | pb::LogDriver::Awsfirelens => &[],
+        | pb::LogDriver::Awsfirelens
+        | pb::LogDriver::Local
+        | pb::LogDriver::None => &[],
     };
     let absent = |option: &&&str| log.options.get(**option).is_none_or(String::is_empty);
     let missing: Vec<&str> = required.iter().filter(absent).copied().collect();

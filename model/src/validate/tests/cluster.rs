@@ -42,6 +42,22 @@ fn clusters_are_made_with_known_settings() {
              overriding the default log configuration.",
         ),
         (
+            execute(
+                json!({"logging": "OVERRIDE", "logConfiguration": {"cloudWatchLogGroupName": "/sessions"}}),
+            ),
+            "ok",
+        ),
+        (
+            execute(json!({"logging": "OVERRIDE", "logConfiguration": {"s3BucketName": "b"}})),
+            "UnsupportedFeatureException: executeCommandConfiguration.logConfiguration.s3BucketName: there is no Amazon \
+             S3 here; name a cloudWatchLogGroupName.",
+        ),
+        (
+            execute(json!({"logging": "DEFAULT", "kmsKeyId": "alias/k"})),
+            "UnsupportedFeatureException: executeCommandConfiguration.kmsKeyId: there is no AWS KMS here; sessions are \
+             encrypted with TLS.",
+        ),
+        (
             execute(json!({"logging": "NONE", "logConfiguration": {"s3BucketName": "b"}})),
             "InvalidParameterException: You must set logging to 'OVERRIDE' when you supply a log configuration.",
         ),

@@ -38,8 +38,8 @@ fn registration_needs_resources_that_make_sense() {
             "InvalidParameterException: \"ssh\" in PORTS is not a port.",
         ),
         (
-            json!({"totalResources": [{"name": "DISK", "integerValue": 1}]}),
-            "InvalidParameterException: Unknown resource \"DISK\": CPU, MEMORY, PORTS, PORTS_UDP and GPU are known.",
+            json!({"totalResources": [{"name": "TAPE", "integerValue": 1}]}),
+            "InvalidParameterException: Unknown resource \"TAPE\": CPU, MEMORY, PORTS, PORTS_UDP, GPU and DISK are known.",
         ),
         (
             json!({"attributes": [{"name": "a b"}]}),

@@ -148,6 +148,7 @@ fn facts_say_what_a_task_holds() {
         json!({
             "family": "web",
             "networkMode": mode,
+            "ephemeralStorage": {"sizeInGiB": 21},
             "containerDefinitions": [
                 {"name": "a", "image": "a", "cpu": 10, "memory": 200, "memoryReservation": 100,
                  "portMappings": [{"containerPort": 80, "hostPort": 80}, {"containerPort": 53, "protocol": "udp"}]},
@@ -165,6 +166,7 @@ fn facts_say_what_a_task_holds() {
             tcp_ports: tcp_ports.into_iter().collect(),
             udp_ports: udp_ports.into_iter().collect(),
             gpus: 0,
+            disk_mib: 21 << 10,
         };
         assert_eq!(facts.requirements(), needs, "{mode}");
     }

@@ -10,7 +10,7 @@ use berth_process::identity::AdminIdentity;
 use super::{Agent, Fleet, Member, Seat};
 use crate::harness::api::id_of;
 use crate::harness::daemon::Daemon;
-use crate::harness::hosts::Hosts;
+use crate::harness::hosts::{Hosts, Kind};
 use crate::harness::slot::{Slot, turn};
 use crate::harness::wait::try_until;
 use crate::harness::watchdog::LIMIT;
@@ -30,7 +30,7 @@ pub struct Builder {
     spare_agents: usize,
     zones: Vec<String>,
     on_hosts: bool,
-    apart: bool,
+    host_kind: Kind,
     simulated: bool,
     controller_flags: Vec<String>,
     agent_flags: Vec<String>,
@@ -49,7 +49,7 @@ impl Default for Builder {
             spare_agents: 0,
             zones: ["a", "b", "c"].map(str::to_owned).to_vec(),
             on_hosts: false,
-            apart: false,
+            host_kind: Kind::default(),
             simulated: false,
             controller_flags: Vec::new(),
             agent_flags: Vec::new(),
@@ -105,7 +105,14 @@ impl Builder {
     /// The same, and every host is in a network of its own: what they say to each other is routed.
     #[must_use]
     pub fn on_hosts_apart(mut self) -> Self {
-        (self.on_hosts, self.apart) = (true, true);
+        (self.on_hosts, self.host_kind.apart) = (true, true);
+        self
+    }
+
+    /// Every process gets a host to itself, whose engine can limit the disk of each container.
+    #[must_use]
+    pub fn on_hosts_with_quotas(mut self) -> Self {
+        (self.on_hosts, self.host_kind.quotas) = (true, true);
         self
     }
 
@@ -162,8 +169,10 @@ impl Builder {
         let slot = Slot::take_for(self.limit)?;
         let dir = slot.dir().to_owned();
         let identity = init(&dir)?;
-        let hosts =
-            if self.on_hosts { Some(Hosts::start(&slot, &self.engines(), self.apart).await?) } else { None };
+        let hosts = match self.on_hosts {
+            true => Some(Hosts::start(&slot, &self.engines(), self.host_kind).await?),
+            false => None,
+        };
         let addresses = self.controller_addresses(&slot, hosts.as_ref());
         let mut fleet = Fleet {
             controllers: Vec::new(),

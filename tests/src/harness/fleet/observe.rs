@@ -16,7 +16,9 @@ use crate::harness::api::id_of;
 use crate::harness::command::output;
 use crate::harness::daemon::Place;
 use crate::harness::engine::Container;
+use crate::harness::http;
 use crate::harness::probe::{Endpoints, Probe};
+use crate::harness::slot::task_files;
 
 // === impl Fleet ===
 
@@ -37,6 +39,17 @@ impl Fleet {
     #[must_use]
     pub fn memory_kib(&self, member: Member) -> Option<u64> {
         self.seat(member).daemon.memory_kib()
+    }
+
+    /// The value of one of a member's metrics.
+    ///
+    /// # Errors
+    /// When it does not tell.
+    pub async fn metric(&self, member: Member, name: &str) -> Result<f64> {
+        let address = self.seat(member).daemon.served("ops").context("it tells no metrics")?;
+        let metrics = http::get(address.parse()?, "/metrics").await?;
+        let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(value.with_context(|| format!("there is no {name}"))?.parse()?)
     }
 
     /// What a member keeps on its disk, in KiB.
@@ -131,7 +144,7 @@ impl Fleet {
     }
 
     /// Everything that tasks could leave on an agent's host, a line each: containers, volumes, networks, interfaces,
-    /// routes, rules of packet filters, mounts.
+    /// routes, rules of packet filters, mounts, files that were made for them.
     ///
     /// # Errors
     /// When the host is off, or shares the network of this machine: then the traces of others are among them.
@@ -152,6 +165,9 @@ impl Fleet {
         // Counters tell of packets, not of rules.
         note("rule", &on_host("nft list ruleset | sed 's/counter packets [0-9]* bytes [0-9]*//'")?);
         note("mount", &on_host("cut -d' ' -f2 /proc/self/mounts")?);
+        for folder in task_files(self.instance(agent)).filter(|folder| folder.exists()) {
+            note("file", &on_host(&format!("find {} -mindepth 1", folder.display()))?);
+        }
         Ok(seen)
     }
 

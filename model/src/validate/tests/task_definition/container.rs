@@ -68,6 +68,7 @@ fn containers_keep_to_the_ranges() {
     let swappiness = web("'swappiness' must be at least 0 and at most 100.");
     let ulimit = web("A ulimit needs a name, a softLimit and a hardLimit.");
     let secret = json!({"secrets": [{"name": "A", "valueFrom": "a"}]});
+    let secret_at = |path: &str| json!({"secrets": [{"name": path, "valueFrom": "a"}]});
     let file = json!({"type": "s3", "value": "arn:aws:s3:::bucket/x.env"});
     check(vec![
         (health(json!({})), "ok"),
@@ -93,6 +94,15 @@ fn containers_keep_to_the_ranges() {
             "When you are specifying container secrets, you must also specify a value for 'executionRoleArn'.",
         ),
         (role(secret.clone()), "ok"),
+        (role(secret_at("/run/secrets/a")), "ok"),
+        (
+            role(secret_at("/run/../a")),
+            "Invalid setting for container 'web'. '/run/../a' is no path that a secret can be a file at.",
+        ),
+        (
+            role(secret_at("/run/secrets/")),
+            "Invalid setting for container 'web'. '/run/secrets/' is no path that a secret can be a file at.",
+        ),
         (
             role(with(&secret, json!({"environment": [{"name": "A", "value": "b"}]}))),
             "The secret name must be unique and not shared with any new or existing environment variables set on the \
