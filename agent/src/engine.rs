@@ -464,18 +464,6 @@ impl Loop {
         self.is_recording = true;
         self.operations.push(operation::record(self.ledger.clone(), reports));
     }
-
-    fn locate(&self, task_id: &str, container: &str) -> Vec<Located> {
-        let Some(task) = self.tasks.get(task_id) else { return Vec::new() };
-        let names = task.desired().definition.containers.iter().map(|definition| definition.name());
-        let wanted =
-            names.zip(task.containers()).filter(|(name, _)| container.is_empty() || container == *name);
-        wanted
-            .filter_map(|(name, container)| {
-                Some(Located { container: name.to_owned(), runtime_id: container.runtime_id.clone()? })
-            })
-            .collect()
-    }
 }
 
 async fn until(clock: &Clock, wake_at_ms: Option<i64>) {

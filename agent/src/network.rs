@@ -280,8 +280,9 @@ impl Network {
         let state = self.state.lock();
         // The link of a task that is leaving goes with its namespace, and is not to be made again.
         let staying = state.members.iter().filter(|(_, member)| !member.is_leaving);
-        let tasks: Vec<TaskLink> =
-            staying.filter_map(|(id, member)| Some(TaskLink::new(id, member.address, member.pid?))).collect();
+        let links = staying.filter_map(|(id, member)| Some(TaskLink::new(id, member.address, member.pid?)));
+        // One whose process is gone has lost its network: the engine hears of it, and there is nothing to repair.
+        let tasks: Vec<TaskLink> = links.filter(TaskLink::has_end).collect();
         let groups = state.members.iter().map(|(id, member)| (link::name(id), &member.groups));
         let filter = filter::Filter::new(&tasks, &groups.collect(), fleet.as_deref());
         let wanted = plan::Wanted {

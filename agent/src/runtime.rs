@@ -157,10 +157,10 @@ pub struct Launch {
     pub volumes_from: Vec<String>,
     /// What it sees of the host.
     pub mounts: Vec<Mount>,
-    /// What the agent made for it on the host, which must be there whenever it starts.
-    pub files: Vec<Mount>,
     /// Ports of the host that are not to be chosen for its port ranges: others have them or may get them.
     pub taken_ports: Arc<Requirements>,
+    /// What the agent made for it on the host, which must be there whenever it starts.
+    pub files: Vec<Mount>,
     /// Between SIGTERM and SIGKILL.
     pub stop_timeout: Duration,
 }

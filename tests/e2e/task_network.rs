@@ -432,7 +432,7 @@ async fn tasks_of_an_engine_that_was_killed_end_and_leave_nothing() {
     .await;
     let (again, address) = start(&fleet, 0, &[]).await;
     reach_each_other(&fleet, (&again, &address), (&there, &there_address));
-    fleet.allow_disturbance();
+    fleet.allow("lost the container runtime");
     fleet.finish().await;
 }
 

@@ -219,8 +219,8 @@ impl Operator {
                     stop_timeout: self.stop_timeout,
                     log_spool_bytes: self.log_spool_bytes,
                     endpoint: self.endpoint.as_deref(),
-                    files: self.files.as_deref(),
                     taken_ports,
+                    files: self.files.as_deref(),
                 };
                 let launch = hooks::launch(task, at, surroundings)?;
                 let needs = Needs {

@@ -216,8 +216,7 @@ impl Runtime for Docker {
         let promise = self.choose_ranges(launch).await?;
         let published = promise.as_ref().map(|promise| &*promise.published).unwrap_or_default();
         let create = |can_limit_disk| {
-            let body = container::body(launch, published, can_limit_disk);
-            client.create_container(Some(options.clone()), body)
+            client.create_container(Some(options.clone()), container::body(launch, published, can_limit_disk))
         };
         let mut created = create(true).await;
         if launch.disk_limit_mib.is_some() && created.as_ref().is_err_and(is_about_storage) {

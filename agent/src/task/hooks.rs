@@ -34,10 +34,10 @@ pub struct Surroundings<'a> {
     pub log_spool_bytes: u64,
     /// What the container may ask, where that is possible.
     pub endpoint: Option<&'a Endpoint>,
-    /// Where files for the container are, where that is possible.
-    pub files: Option<&'a TaskFiles>,
     /// Ports of the host that others have or may get.
     pub taken_ports: &'a Arc<Requirements>,
+    /// Where files for the container are, where that is possible.
+    pub files: Option<&'a TaskFiles>,
 }
 
 /// What a hook may know.

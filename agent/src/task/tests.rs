@@ -44,8 +44,8 @@ fn launch(task: &Task, at: usize) -> runtime::Launch {
         stop_timeout,
         log_spool_bytes: 16 << 20,
         endpoint: None,
-        files: None,
         taken_ports: &taken_ports,
+        files: None,
     };
     hooks::launch(task, at, surroundings).expect("it has that container")
 }

@@ -193,28 +193,6 @@ impl Fleet {
         self.register_container(family, container).await
     }
 
-    /// The same with secrets among its options, which some role may read.
-    ///
-    /// # Errors
-    /// When the call fails.
-    pub async fn register_with_secret_log(
-        &self,
-        family: &str,
-        environment: &[(&str, &str)],
-        log: ecs::LogConfiguration,
-    ) -> Result<()> {
-        let log_configuration = Some(log);
-        let container = ecs::ContainerDefinition { log_configuration, ..container("1", environment) };
-        let request = ecs::RegisterTaskDefinitionRequest {
-            family: Some(family.to_owned()),
-            execution_role_arn: Some("arn:aws:iam::000000000000:role/reads".to_owned()),
-            container_definitions: vec![container],
-            ..Default::default()
-        };
-        let reply = self.api().task_definitions.register_task_definition(request).await;
-        reply.context("RegisterTaskDefinition").map(drop)
-    }
-
     /// Registers a family of two containers with ten ports in a row each: the test application listens at the first of the
     /// one and at the last of the other.
     ///
@@ -234,6 +212,28 @@ impl Fleet {
                 with_range("first", "8080-8089", "8080"),
                 with_range("last", "8091-8100", "8100"),
             ],
+            ..Default::default()
+        };
+        let reply = self.api().task_definitions.register_task_definition(request).await;
+        reply.context("RegisterTaskDefinition").map(drop)
+    }
+
+    /// The same with secrets among its options, which some role may read.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn register_with_secret_log(
+        &self,
+        family: &str,
+        environment: &[(&str, &str)],
+        log: ecs::LogConfiguration,
+    ) -> Result<()> {
+        let log_configuration = Some(log);
+        let container = ecs::ContainerDefinition { log_configuration, ..container("1", environment) };
+        let request = ecs::RegisterTaskDefinitionRequest {
+            family: Some(family.to_owned()),
+            execution_role_arn: Some("arn:aws:iam::000000000000:role/reads".to_owned()),
+            container_definitions: vec![container],
             ..Default::default()
         };
         let reply = self.api().task_definitions.register_task_definition(request).await;
