@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -54,6 +56,8 @@ pub struct Docker {
     instance_id: String,
     clock: Clock,
     client: Mutex<Option<Client>>,
+    /// Whether it was never refused to limit the disk of a container.
+    can_limit_disk: AtomicBool,
     ranges: Arc<Ranges>,
 }
 
@@ -69,6 +73,7 @@ impl Docker {
             clock,
             client: Mutex::default(),
             ranges: Arc::default(),
+            can_limit_disk: AtomicBool::new(true),
         }
     }
 
@@ -215,17 +220,15 @@ impl Runtime for Docker {
         let options = CreateContainerOptions { name: Some(launch.name.clone()), ..Default::default() };
         let promise = self.choose_ranges(launch).await?;
         let published = promise.as_ref().map(|promise| &*promise.published).unwrap_or_default();
-        let create = |can_limit_disk| {
-            client.create_container(Some(options.clone()), container::body(launch, published, can_limit_disk))
+        let create = |limits_disk| {
+            client.create_container(Some(options.clone()), container::body(launch, published, limits_disk))
         };
-        let mut created = create(true).await;
-        if launch.disk_limit_mib.is_some() && created.as_ref().is_err_and(is_about_storage) {
-            tracing::warn!(
-                container = launch.name,
-                limit_mib = launch.disk_limit_mib,
-                error = created.as_ref().err().map(tracing::field::display),
-                "this engine cannot limit the disk of a container"
-            );
+        let limits_disk = launch.disk_limit_mib.is_some() && self.can_limit_disk.load(Relaxed);
+        let mut created = create(limits_disk).await;
+        if limits_disk && let Some(error) = created.as_ref().err().filter(|error| is_about_storage(error)) {
+            // A property of the host: it is told once, and not asked for again.
+            tracing::info!(error = %error, "this engine cannot limit the disk of containers");
+            self.can_limit_disk.store(false, Relaxed);
             created = create(false).await;
         }
         match created {

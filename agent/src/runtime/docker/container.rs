@@ -18,9 +18,8 @@ const NANOS_PER_SECOND: i64 = 1_000_000_000;
 /// Docker counts CPUs in billionths, ECS in 1024ths.
 const NANO_CPUS_PER_UNIT: f64 = 1_000_000_000.0 / 1_024.0;
 
-/// The request that creates the container of this launch, with these ranges of ports. Its disk is limited only if the engine
-/// `can_limit_disk`.
-pub(super) fn body(launch: &Launch, published: &[Published], can_limit_disk: bool) -> ContainerCreateBody {
+/// The request that creates the container of this launch, with these ranges of ports, and with its limit of disk or without.
+pub(super) fn body(launch: &Launch, published: &[Published], limits_disk: bool) -> ContainerCreateBody {
     let container = &launch.definition;
     ContainerCreateBody {
         image: container.image.clone(),
@@ -38,7 +37,7 @@ pub(super) fn body(launch: &Launch, published: &[Published], can_limit_disk: boo
         network_disabled: container.disable_networking,
         exposed_ports: Some(network::exposed_ports(launch, published)),
         host_config: Some(HostConfig {
-            storage_opt: launch.disk_limit_mib.filter(|_| can_limit_disk).map(storage),
+            storage_opt: launch.disk_limit_mib.filter(|_| limits_disk).map(storage),
             ..host_config(launch, published)
         }),
         ..Default::default()
