@@ -121,7 +121,8 @@ async fn describe(context: &Context, session: &Session, tasks: &[String]) -> Res
     let mut all = Vec::new();
     for task in &response.tasks {
         let mut details = view::task::details(task, now);
-        if task.last_status() == "PENDING" && context.output.is_for_people() {
+        let is_starting = ["PROVISIONING", "PENDING", "ACTIVATING"].contains(&task.last_status());
+        if is_starting && context.output.is_for_people() {
             // An agent that does not answer has told how far it is; that is no reason to show nothing.
             let usage = usage::of_task(session, task.task_arn(), Some(0)).await.unwrap_or_default();
             details.lines("Images", view::usage::pulls(&usage.pulls, now));

@@ -25,7 +25,7 @@ async fn running(controller: &Controller) -> String {
 }
 
 /// One in which commands may be run.
-async fn enabled(controller: &Controller) -> String {
+pub(super) async fn enabled(controller: &Controller) -> String {
     controller.define(small_definition("web")).await;
     controller.join("a").await;
     let request = pb::RunTaskRequest {

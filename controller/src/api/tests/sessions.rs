@@ -3,7 +3,9 @@
 use berth_proto::ssm::v1 as pb;
 use berth_proto::ssm::v1::sessions_client::SessionsClient;
 
+use super::agents::enabled;
 use super::controller::{Controller, refusal};
+use crate::api::auth::grant::GrantedPort;
 
 fn resume(id: &str) -> pb::ResumeSessionRequest {
     pb::ResumeSessionRequest { session_id: Some(id.to_owned()) }
@@ -39,4 +41,50 @@ async fn a_session_is_terminated_by_its_id() {
     }
     let answer = client.terminate_session(pb::TerminateSessionRequest::default()).await;
     assert_eq!(refusal(answer).1, "SessionId must have 1 to 96 characters.");
+}
+
+#[tokio::test]
+async fn a_session_of_connections_leads_to_the_container_that_its_target_names() {
+    let controller = Controller::start().await;
+    let task = enabled(&controller).await;
+    let mut client = SessionsClient::new(controller.signed());
+    let request = |target: String| {
+        let one = |value: &str| pb::ParameterValues { values: vec![value.to_owned()] };
+        pb::StartSessionRequest {
+            target: Some(target),
+            document_name: Some("AWS-StartPortForwardingSession".into()),
+            parameters: [("portNumber".to_owned(), one("80")), ("localPortNumber".to_owned(), one("0"))]
+                .into(),
+            reason: None,
+        }
+    };
+    let target = format!("ecs:default_{task}_0123abcd");
+    let answer = client.start_session(request(target)).await.unwrap().into_inner();
+    assert!(answer.stream_url().contains(answer.session_id()), "{answer:?}");
+    let authenticator = controller.api.authenticator();
+    let (granted, _) = authenticator.granted(answer.token_value(), controller.clock.unix_ms()).unwrap();
+    let expected = GrantedPort {
+        cluster: "default".into(),
+        task: task.clone(),
+        container: "main".into(),
+        host: String::new(),
+        port: 80,
+        local: [("localPortNumber".to_owned(), "0".to_owned())].into(),
+        is_single: false,
+    };
+    assert_eq!((granted.port, granted.command), (Some(expected), None));
+
+    for target in [
+        format!("ecs:default_{task}_another"),
+        format!("ecs:other_{task}_0123abcd"),
+        format!("ecs:default_{task}"),
+        "ecs:default_none_0123abcd".to_owned(),
+        "i-0123456789abcdef0".to_owned(),
+    ] {
+        let (name, text) = refusal(client.start_session(request(target.clone())).await);
+        assert_eq!(
+            (name.as_str(), text),
+            ("TargetNotConnectedException", format!("{target} is not connected."))
+        );
+    }
 }
