@@ -123,6 +123,7 @@ pub async fn start(setup: Setup, shutdown: &Shutdown) -> Result<Agent, ledger::E
     let (ledger, remembered) = Ledger::open(store, interner, &entropy).await?;
     let ledger = Arc::new(ledger);
     let instance_id = ledger.instance_id().to_owned();
+    let signer = signer.with_proof(ledger.proof());
     let runtime = runtime(&instance_id);
     let mut host = host(&*runtime, &entropy).await;
     let opened = match &options.endpoint_dir {

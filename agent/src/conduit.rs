@@ -127,7 +127,7 @@ impl Conduits {
             Some(Target::ReadFiles(wanted)) => files::read(&wanted.path, runtime, id, inputs, outlet).await,
             Some(Target::WriteFiles(wanted)) => files::write(&wanted.path, runtime, id, inputs).await,
             Some(Target::StatFile(wanted)) => files::stat(&wanted.path, runtime, id).await,
-            Some(Target::Dial(wanted)) => dial::run(wanted.port, runtime, id, inputs, outlet).await,
+            Some(Target::Dial(wanted)) => dial::run(wanted, runtime, id, inputs, outlet).await,
             None => Err(Broken::Failed("The instance's agent is too old for this.".to_owned())),
         }
     }

@@ -25,7 +25,7 @@ mod id;
 mod json;
 mod metadata;
 mod protection;
-pub(crate) mod redirect;
+mod redirect;
 mod server;
 mod stats;
 mod throttle;
@@ -122,6 +122,12 @@ fn remember(path: PathBuf, remembered: &Remembered) -> std::io::Result<()> {
     file.write_all(&serde_json::to_vec(remembered)?)?;
     file.sync_all()?;
     std::fs::rename(&beside, path)
+}
+
+/// Takes away what agents that are not there any more left of their endpoints.
+pub(crate) async fn remove_left() -> Result<(), String> {
+    redirect::remove().await;
+    address::remove_left().await
 }
 
 // === impl Endpoint ===

@@ -336,9 +336,21 @@ impl Loop {
                 self.advance_with(&id, |task, now| task.pulled(at, image, now))
             }
             Answer::Created(created) => self.created(created),
-            Answer::Released => {}
+            Answer::Released(id) => {
+                self.change(&id, Task::left_network);
+                self.dirty.insert(id);
+            }
             Answer::Started { id, at, bindings } => {
                 self.advance_with(&id, |task, now| task.started(at, bindings, now));
+            }
+            Answer::PortsLost { id, at, runtime_id } => {
+                tracing::info!(
+                    task = id,
+                    runtime_id,
+                    "the ports chosen for a container were taken; choosing others"
+                );
+                self.by_runtime_id.remove(&runtime_id);
+                self.advance_with(&id, |task, _| task.lost_ports(at));
             }
             Answer::Failed { id, at, action, reason } => {
                 tracing::info!(task = id, reason, "container failed to start");
@@ -408,12 +420,13 @@ impl Loop {
     fn advance_holding(&mut self, id: &str, mut permit: Option<OwnedSemaphorePermit>) {
         self.admit(id);
         let now = self.clock.unix_ms();
-        let Some(task) = self.tasks.get_mut(id) else { return };
-        let next = task.next(now);
+        let Some(next) = self.tasks.get_mut(id).map(|task| task.next(now)) else { return };
         let wake = next.wake_at_ms.map(|at| (at, id.to_owned()));
+        let taken_ports = self.taken_ports(id, &next.begin);
         for (at, action) in next.begin {
+            let Some(task) = self.tasks.get(id) else { return };
             let held = if action == Action::Start { permit.take() } else { None };
-            if let Some(operation) = self.operator.begin(task, at, action, held) {
+            if let Some(operation) = self.operator.begin(task, at, action, &taken_ports, held) {
                 self.operations.push(operation);
             }
         }
@@ -450,18 +463,6 @@ impl Loop {
         }
         self.is_recording = true;
         self.operations.push(operation::record(self.ledger.clone(), reports));
-    }
-
-    fn locate(&self, task_id: &str, container: &str) -> Vec<Located> {
-        let Some(task) = self.tasks.get(task_id) else { return Vec::new() };
-        let names = task.desired().definition.containers.iter().map(|definition| definition.name());
-        let wanted =
-            names.zip(task.containers()).filter(|(name, _)| container.is_empty() || container == *name);
-        wanted
-            .filter_map(|(name, container)| {
-                Some(Located { container: name.to_owned(), runtime_id: container.runtime_id.clone()? })
-            })
-            .collect()
     }
 }
 

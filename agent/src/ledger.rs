@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use berth_process::entropy::Entropy;
+use berth_process::token::proof::Proof;
 use berth_proto::agent::v1 as wire;
 use parking_lot::Mutex;
 
@@ -80,8 +81,8 @@ pub struct LogProgress {
 /// What a store holds when it is opened.
 #[derive(Debug, Default)]
 pub struct Stored {
-    /// 32 hexadecimal digits; empty before the first start.
-    pub instance_id: String,
+    /// What proves that the instance is this one; empty before the first start.
+    pub proof: String,
     /// Generation of the manifest.
     pub generation: u64,
     /// The tasks of the manifest.
@@ -101,8 +102,8 @@ pub struct Stored {
 pub trait Store: Send + Sync + 'static {
     /// Everything there is.
     fn load(&self) -> Result<Stored, Error>;
-    /// Keeps the id of the instance.
-    async fn put_instance_id(&self, id: &str) -> Result<(), Error>;
+    /// Keeps what the id of the instance is made from.
+    async fn put_proof(&self, proof: &str) -> Result<(), Error>;
     /// Moves the manifest to another generation, in one piece.
     async fn put_manifest(
         &self,
@@ -127,6 +128,7 @@ pub trait Store: Send + Sync + 'static {
 /// The ledger of one instance.
 pub struct Ledger {
     instance_id: String,
+    proof: Proof,
     interner: Arc<Interner>,
     store: Box<dyn Store>,
     manifest: Mutex<Arc<Set>>,
@@ -157,24 +159,25 @@ pub struct Verdict {
 // === impl Ledger ===
 
 impl Ledger {
-    /// Opens the ledger, and chooses the id of the instance when there is none.
+    /// Opens the ledger, and chooses who the instance is when that was not done.
     pub async fn open(
         store: Box<dyn Store>,
         interner: Arc<Interner>,
         entropy: &Entropy,
     ) -> Result<(Self, Remembered), Error> {
         let stored = store.load()?;
-        let instance_id = match stored.instance_id {
-            id if !id.is_empty() => id,
+        let proof = match stored.proof {
+            text if !text.is_empty() => Proof::from_text(text),
             _ => {
-                let id = format!("{:032x}", entropy.u128());
-                store.put_instance_id(&id).await?;
-                id
+                let proof = Proof::new(entropy);
+                store.put_proof(proof.text()).await?;
+                proof
             }
         };
+        let instance_id = proof.id();
         let manifest = wire::Manifest { generation: stored.generation, tasks: stored.tasks };
         let set = Set::from_message(manifest, &interner);
-        let ledger = Self { instance_id, interner, store, manifest: Mutex::new(Arc::new(set)) };
+        let ledger = Self { instance_id, proof, interner, store, manifest: Mutex::new(Arc::new(set)) };
         let Stored { reports, images, controllers, logs, .. } = stored;
         Ok((ledger, Remembered { reports, images, controllers, logs }))
     }
@@ -183,6 +186,12 @@ impl Ledger {
     #[must_use]
     pub fn instance_id(&self) -> &str {
         &self.instance_id
+    }
+
+    /// What proves that it is this one.
+    #[must_use]
+    pub fn proof(&self) -> &Proof {
+        &self.proof
     }
 
     /// The manifest that was accepted last.

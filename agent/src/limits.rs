@@ -41,6 +41,8 @@ pub const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 pub const COPY_TIMEOUT: Duration = Duration::from_secs(24 * 3_600);
 /// What a command has to end after its caller went away, before it is killed.
 pub const HANG_UP_GRACE: Duration = Duration::from_secs(2);
+/// How often a container's start is tried when a port of the host that it needs is taken; then it fails.
+pub const PORT_ATTEMPTS: u32 = 10;
 /// Bytes of one log chunk; a longer line is cut into several.
 pub const LOG_CHUNK_BYTES: usize = 64 << 10;
 /// Length of a container's reason in a report; the rest is cut.

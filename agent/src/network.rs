@@ -239,6 +239,11 @@ impl Network {
         self.state.lock().members.get(task_id).is_some_and(|member| member.pid.is_some())
     }
 
+    /// Whether a task has an address, or has not given it back yet.
+    pub(crate) fn is_member(&self, task_id: &str) -> bool {
+        self.state.lock().members.contains_key(task_id)
+    }
+
     /// The tasks that have addresses, those included that are leaving.
     pub(crate) fn members(&self) -> Vec<String> {
         self.state.lock().members.keys().cloned().collect()
@@ -275,8 +280,9 @@ impl Network {
         let state = self.state.lock();
         // The link of a task that is leaving goes with its namespace, and is not to be made again.
         let staying = state.members.iter().filter(|(_, member)| !member.is_leaving);
-        let tasks: Vec<TaskLink> =
-            staying.filter_map(|(id, member)| Some(TaskLink::new(id, member.address, member.pid?))).collect();
+        let links = staying.filter_map(|(id, member)| Some(TaskLink::new(id, member.address, member.pid?)));
+        // One whose process is gone has lost its network: the engine hears of it, and there is nothing to repair.
+        let tasks: Vec<TaskLink> = links.filter(TaskLink::has_end).collect();
         let groups = state.members.iter().map(|(id, member)| (link::name(id), &member.groups));
         let filter = filter::Filter::new(&tasks, &groups.collect(), fleet.as_deref());
         let wanted = plan::Wanted {
@@ -346,7 +352,6 @@ impl State {
 
 /// Removes everything of ours from this host but the containers: for a host that is to run no tasks any more.
 pub async fn remove_all() -> Result<(), String> {
-    crate::endpoint::redirect::remove().await;
     let lock = lock::Lock::take()?;
     let shutdown = Shutdown::new();
     let mut kernel = Kernel::connect(&shutdown).map_err(|error| format!("connect to the kernel: {error}"))?;
@@ -356,6 +361,7 @@ pub async fn remove_all() -> Result<(), String> {
         kernel.carry_out(&step, &observed).await?;
     }
     kernel.firewall.remove().await?;
+    crate::endpoint::remove_left().await?;
     shutdown.trigger();
     drop(lock);
     Ok(())

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use berth_model::resource::Requirements;
 use berth_model::task::step::Health;
 use berth_proto::agent::v1::RegistryCredentials;
 use berth_proto::ecs::v1 as ecs;
@@ -42,6 +43,8 @@ pub mod label {
     pub const PAUSE: &str = "berth.pause";
     /// The address in that namespace.
     pub const ADDRESS: &str = "berth.address";
+    /// Ports of the host that were chosen for the port ranges of the container.
+    pub const PORT_RANGES: &str = "berth.port-ranges";
     /// Options of the log driver `awslogs`, as JSON, of a container that asked for it.
     pub const LOG: &str = "berth.log";
 }
@@ -154,6 +157,8 @@ pub struct Launch {
     pub volumes_from: Vec<String>,
     /// What it sees of the host.
     pub mounts: Vec<Mount>,
+    /// Ports of the host that are not to be chosen for its port ranges: others have them or may get them.
+    pub taken_ports: Arc<Requirements>,
     /// What the agent made for it on the host, which must be there whenever it starts.
     pub files: Vec<Mount>,
     /// Between SIGTERM and SIGKILL.

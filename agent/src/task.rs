@@ -75,6 +75,8 @@ pub struct Task {
     /// Its address, once it has one of its own.
     address: Option<Ipv4Addr>,
     is_finished: bool,
+    /// Its containers have ended, and it is not seen yet that it has no address any more.
+    is_leaving: bool,
     /// The version of the newest report that was made.
     version: u64,
     /// The newest version that a controller has.
@@ -102,6 +104,7 @@ impl Task {
             times: Times::default(),
             address: None,
             is_finished: false,
+            is_leaving: false,
             version: 0,
             acknowledged: 0,
             is_dirty: false,
@@ -171,13 +174,13 @@ impl Task {
         let mut held = self.desired.definition.requirements(|at| !self.has_ended(at));
         let live = self.containers.iter().filter(|container| container.seen.stage != Stage::Stopped);
         for binding in live.flat_map(|container| &container.network_bindings) {
-            let Ok(port) = u16::try_from(binding.host_port()) else { continue };
-            match binding.protocol() {
-                ecs::TransportProtocol::Udp => held.udp_ports.insert(port),
-                ecs::TransportProtocol::Tcp | ecs::TransportProtocol::Unspecified => {
-                    held.tcp_ports.insert(port)
-                }
+            let ports = match binding.protocol() {
+                ecs::TransportProtocol::Udp => &mut held.udp_ports,
+                ecs::TransportProtocol::Tcp | ecs::TransportProtocol::Unspecified => &mut held.tcp_ports,
             };
+            for (_, port) in container::pairs(binding) {
+                ports.insert(port);
+            }
         }
         held
     }
@@ -244,6 +247,14 @@ impl Task {
         self.address = Some(address);
     }
 
+    /// It has no address, or none any more. Once its containers have ended this is its end.
+    pub fn left_network(&mut self, now_ms: i64) {
+        if std::mem::take(&mut self.is_leaving) {
+            self.times.stopped = Some(now_ms);
+            self.is_dirty = true;
+        }
+    }
+
     /// The container that holds its network ended: its own are cut off from everything.
     pub fn lose_network(&mut self, now_ms: i64) {
         let reason = "The network interface of the task was lost: its pause container exited";
@@ -255,6 +266,11 @@ impl Task {
         self.update(at, |container| container.started(bindings, now_ms));
         self.is_dirty = true;
         self.note_running(now_ms);
+    }
+
+    /// A container was removed before it started: somebody else has ports that were chosen for it.
+    pub fn lost_ports(&mut self, at: usize) {
+        self.update(at, container::Container::lost_ports);
     }
 
     /// A container cannot be launched, for this reason.
@@ -286,6 +302,7 @@ impl Task {
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.is_finished
+            && !self.is_leaving
             && !self.is_dirty
             && self.acknowledged >= self.version
             && self.standing == Standing::Orphan
@@ -343,7 +360,10 @@ impl Task {
         self.is_dirty = true;
         let last_exit = self.containers.iter().filter_map(|container| container.seen.exited_at_ms).max();
         self.times.execution_stopped = Some(last_exit.unwrap_or(now_ms));
-        self.times.stopped = Some(now_ms);
+        self.is_leaving = self.desired.definition.network_mode() == ecs::NetworkMode::Awsvpc;
+        if !self.is_leaving {
+            self.times.stopped = Some(now_ms);
+        }
     }
 
     /// ECS: a task runs when all its essential containers do.

@@ -142,6 +142,9 @@ pub const CONDUIT_CALL_BACK: Duration = Duration::from_secs(10);
 /// How long nothing may be typed or printed at a terminal before its command is ended; ECS's own.
 pub const IDLE_TERMINAL: Duration = Duration::from_secs(20 * 60);
 
+/// Connections at a time that share one data channel; one more is closed.
+pub const CHANNEL_CONNECTIONS: usize = 64;
+
 /// WebSockets at a time that have not shown the token of a session; one more is closed.
 pub const OPENING_CHANNELS: usize = 128;
 

@@ -19,6 +19,7 @@ use berth_model::validate::container_instance::{from_hello, place};
 use berth_process::clock::Clock;
 use berth_process::entropy::Entropy;
 use berth_process::shutdown::{OnError, Shutdown};
+use berth_process::token::proof::Proven;
 use berth_proto::agent::v1 as pb;
 use berth_proto::agent::v1::agents_server::Agents;
 use berth_proto::agent::v1::{agent_message, controller_message};
@@ -171,6 +172,7 @@ impl Sessions {
     async fn open(
         &self,
         region: Option<Region>,
+        proven: Proven,
         mut inbound: Streaming<pb::AgentMessage>,
     ) -> Result<Outbound, Status> {
         if self.registry.len() >= SESSIONS {
@@ -182,6 +184,7 @@ impl Sessions {
             return Err(Status::unavailable("this controller knows no leader; try another"));
         }
         let hello = first_message(&mut inbound).await?;
+        proven.check(&hello.container_instance_id)?;
         let id = self.register(region.as_ref(), &hello).await?;
         let (outbound, queue) = mpsc::channel(SESSION_QUEUE);
         let end = self.shutdown.token().child_token();
@@ -218,7 +221,8 @@ impl Agents for Sessions {
         request: Request<Streaming<pb::AgentMessage>>,
     ) -> Result<Response<Self::SessionStream>, Status> {
         let region = Chosen::of(request.extensions()).cloned();
-        self.open(region, request.into_inner()).await.map(Response::new)
+        let proven = Proven::of(request.metadata());
+        self.open(region, proven, request.into_inner()).await.map(Response::new)
     }
 
     async fn push_logs(

@@ -264,6 +264,7 @@ impl Assembled {
         let api = Api::new(parts, identity, registry)?;
         let door = PeerDoor {
             sessions: sessions.clone(),
+            channels: api.sessions(),
             leases: leases.clone(),
             reconciling,
             archive: archive.clone(),

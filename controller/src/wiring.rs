@@ -17,6 +17,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::{mpsc, watch};
 use tonic::{Code, Status, async_trait};
 
+use crate::api::auth::grant::Sessions as Channels;
 use crate::api::depends::RemoveError;
 use crate::api::{self, Unavailable};
 use crate::archive::{self, Disk, Quorum};
@@ -63,6 +64,8 @@ pub(crate) struct Reconciling {
 pub(crate) struct PeerDoor {
     /// The sessions here.
     pub(crate) sessions: Sessions,
+    /// The data channels here.
+    pub(crate) channels: Channels,
     /// Who was vouched for.
     pub(crate) leases: Leases,
     /// What the reconcilers do.
@@ -233,7 +236,8 @@ impl PeerSessions for PeerDoor {
     }
 
     fn end_conduit(&self, request_id: &str) -> bool {
-        self.sessions.conduits().end(request_id)
+        let has_channel = self.channels.end(request_id);
+        self.sessions.conduits().end(request_id) || has_channel
     }
 
     async fn read_usage(&self, question: agent::ReadUsage) -> Result<agent::Usage, Status> {

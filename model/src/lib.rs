@@ -34,6 +34,7 @@ pub mod network;
 pub mod parameter;
 pub mod placement;
 pub mod plan;
+pub mod port_range;
 pub mod resource;
 pub mod secret;
 pub mod service;

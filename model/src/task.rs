@@ -18,6 +18,7 @@ use crate::task_definition::{Facts, Tag};
 use crate::time::Timestamp;
 use crate::wire::Wire;
 
+mod shown;
 pub mod step;
 
 /// One running of a task definition on one instance. It never moves: a replacement is another task.
@@ -228,6 +229,9 @@ pub struct PortBinding {
     pub host_port: u16,
     /// Whether it is UDP rather than TCP.
     pub udp: bool,
+    /// Ports that follow these two one by one, when it is a range; 0 for a single port.
+    #[serde(default)]
+    pub further: u16,
 }
 
 /// How far a task is. The order is the order of its life.
@@ -367,10 +371,9 @@ impl Task {
         }
         let running = observed.containers.iter().filter(|seen| seen.last_status != ContainerStatus::Stopped);
         for binding in running.flat_map(|seen| &seen.bindings) {
-            if binding.udp {
-                held.udp_ports.insert(binding.host_port);
-            } else {
-                held.tcp_ports.insert(binding.host_port);
+            let ports = if binding.udp { &mut held.udp_ports } else { &mut held.tcp_ports };
+            for port in binding.host_port..=binding.host_port.saturating_add(binding.further) {
+                ports.insert(port);
             }
         }
         held

@@ -36,6 +36,7 @@ pub mod secret;
 pub mod security_group;
 pub mod service;
 pub mod service_deployment;
+pub mod session;
 pub mod state_change;
 pub mod tag;
 pub mod tagging;

@@ -4,6 +4,7 @@
 //! that the token names, and verifies. The secret never travels. A token is a JWT signed with HMAC-SHA256, sent
 //! as the metadata `authorization: Bearer <token>`.
 
+pub mod proof;
 mod signer;
 
 use std::time::Duration;

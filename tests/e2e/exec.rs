@@ -1,5 +1,6 @@
 //! Commands in containers, files of them, and connections to them.
 
+use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::ensure;
@@ -232,21 +233,84 @@ async fn the_aws_cli_gets_in_with_its_own_plugin() {
         return;
     }
     let aws = |task: &str| {
-        let mut aws = std::process::Command::new(python.with_file_name("aws"));
+        let mut aws = aws_cli(&fleet, &python, &plugin);
         aws.args(["ecs", "execute-command", "--interactive", "--command", "/bin/sh -c 'exec /bin/sh'"]);
         aws.args(["--cluster", "default", "--container", "app", "--task", task]);
-        let path = std::env::var("PATH").unwrap_or_default();
-        aws.env("PATH", format!("{}:{path}", plugin.display()))
-            .env("AWS_REGION", "us-east-1")
-            .env("AWS_DEFAULT_REGION", "us-east-1");
-        aws.env("AWS_ENDPOINT_URL", format!("http://{}", fleet.aws_address()));
-        let key = fleet.admin_key();
-        aws.env("AWS_ACCESS_KEY_ID", &key.access_key_id).env("AWS_SECRET_ACCESS_KEY", &key.secret_access_key);
         aws
     };
     at_a_terminal("plugin", &aws(&open)).await;
     at_a_terminal("refused", &aws(&closed)).await;
     fleet.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_aws_cli_forwards_ports_with_its_own_plugin() {
+    if !require_docker() {
+        return;
+    }
+    let (Some(python), Some(plugin)) = (require_aws_clients(), require_session_plugin()) else {
+        return;
+    };
+    let (fleet, _) = with_task(Fleet::builder().controllers(3).agents(1)).await;
+    let run = ["run", "web", "--detach", "--enable-execute-command", "--output", "json"];
+    let ran: Value = serde_json::from_str(&fleet.berth(&run).await.unwrap()).unwrap();
+    let arn = ran["tasks"][0]["taskArn"].as_str().unwrap_or_else(|| panic!("{ran}")).to_owned();
+    let task = until("the task runs", SOON, async || {
+        let task = fleet.api().describe_tasks(vec![arn.clone()]).await?.remove(0);
+        ensure!(task.last_status() == "RUNNING", "{}", task.last_status());
+        Ok(task)
+    })
+    .await;
+    let target = format!("ecs:default_{}_{}", id_of(&arn), task.containers[0].runtime_id());
+    let forward = |document: &str, parameters: &str| {
+        let mut aws = aws_cli(&fleet, &python, &plugin);
+        aws.args(["ssm", "start-session", "--target", &target, "--document-name", document]);
+        aws.args(["--parameters", parameters]);
+        let mut aws = tokio::process::Command::from(aws);
+        aws.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        aws
+    };
+    let documents = [
+        ("AWS-StartPortForwardingSession", "portNumber=8080,localPortNumber=0"),
+        ("AWS-StartPortForwardingSessionToRemoteHost", "host=127.0.0.1,portNumber=8080,localPortNumber=0"),
+    ];
+    for (document, parameters) in documents {
+        let mut session = forward(document, parameters).process_group(0).spawn().unwrap();
+        let mut lines = BufReader::new(session.stdout.take().unwrap()).lines();
+        let port = loop {
+            let line = lines.next_line().await.unwrap().unwrap_or_else(|| panic!("{document} ended"));
+            // `Port 40123 opened for sessionId ecs-execute-command-….`
+            if let Some(rest) = line.strip_prefix("Port ") {
+                break rest.split(' ').next().unwrap().parse::<u16>().unwrap();
+            }
+        };
+        let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+        let many = (0..20).map(|_| berth_tests::harness::http::get(address, "/"));
+        for answer in futures::future::join_all(many).await {
+            assert!(answer.unwrap().contains("revision="));
+        }
+        // The plugin is its own process: both go.
+        let group = format!("-{}", session.id().unwrap());
+        command::output(std::process::Command::new("kill").args(["-INT", "--", &group])).unwrap();
+        tokio::time::timeout(SOON, session.wait()).await.expect("it ends").unwrap();
+    }
+    let refused = forward("AWS-RunShellScript", "portNumber=80").output().await.unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("Document with name AWS-RunShellScript does not exist."), "{said}");
+    fleet.finish().await;
+}
+
+/// The AWS CLI, with its plugin, as the administrator of a fleet.
+fn aws_cli(fleet: &Fleet, python: &Path, plugin: &Path) -> std::process::Command {
+    let mut aws = std::process::Command::new(python.with_file_name("aws"));
+    let path = std::env::var("PATH").unwrap_or_default();
+    aws.env("PATH", format!("{}:{path}", plugin.display()))
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_DEFAULT_REGION", "us-east-1");
+    aws.env("AWS_ENDPOINT_URL", format!("http://{}", fleet.aws_address()));
+    let key = fleet.admin_key();
+    aws.env("AWS_ACCESS_KEY_ID", &key.access_key_id).env("AWS_SECRET_ACCESS_KEY", &key.secret_access_key);
+    aws
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -388,10 +452,10 @@ async fn ports_of_a_task_are_reached_from_afar() {
     if !equip(&fleet, &id).await {
         return;
     }
-    let mut forward = start(&fleet, &["port-forward", "--force", &id, ":8080", ":9", ":7001"]);
+    let mut forward = start(&fleet, &["port-forward", "--force", &id, ":8080", ":9", ":7001", ":7002"]);
     let mut lines = BufReader::new(forward.stdout.take().unwrap()).lines();
     let mut addresses = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..4 {
         let line = lines.next_line().await.unwrap().unwrap();
         addresses.push(line.split(' ').next().unwrap().parse::<std::net::SocketAddr>().unwrap());
     }
@@ -414,5 +478,20 @@ async fn ports_of_a_task_are_reached_from_afar() {
         Ok(())
     })
     .await;
+    // One that answers only when it has heard that there is no more.
+    let counting = ["exec", "--force", &id, "--", "/bin/nc", "-ll", "-p", "7002", "-e", "/bin/wc", "-c"];
+    let _inside = start(&fleet, &counting);
+    for length in [1, 4 << 20] {
+        until("what was sent is counted", SOON, async || {
+            let mut stream = TcpStream::connect(addresses[3]).await?;
+            stream.write_all(&vec![b'x'; length]).await?;
+            stream.shutdown().await?;
+            let mut text = String::new();
+            stream.read_to_string(&mut text).await?;
+            ensure!(text.trim() == length.to_string(), "{text:?}");
+            Ok(())
+        })
+        .await;
+    }
     fleet.finish().await;
 }

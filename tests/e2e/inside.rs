@@ -1,12 +1,22 @@
 //! What a container finds out from inside: metadata, stats, credentials, protection of its task.
 
 use anyhow::{Context as _, ensure};
+use berth_process::clock::Clock;
+use berth_process::entropy::Entropy;
+use berth_process::net::Connector;
+use berth_process::token::Signer;
+use berth_process::token::proof::Proof;
+use berth_proto::agent::v1 as wire;
+use berth_proto::agent::v1::agents_client::AgentsClient;
+use berth_proto::agent::v1::task_endpoints_client::TaskEndpointsClient;
 use berth_proto::ecs::v1 as ecs;
+use berth_tests::harness::api::id_of;
 use berth_tests::harness::fleet::{Fleet, Member, ServiceSpec};
 use berth_tests::harness::http::ask;
 use berth_tests::harness::require_docker;
 use berth_tests::harness::wait::until;
 use serde_json::Value;
+use tonic::Code;
 
 use super::{SOON, deploy};
 
@@ -168,5 +178,43 @@ async fn a_task_with_a_role_gets_credentials_that_end() {
     let (status, body) = ask(endpoint, variable, "0", None).await.unwrap();
     assert_eq!(status, 400, "{body}");
     assert!(body.contains("InvalidIdInRequest"), "{body}");
+    fleet.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_gets_nothing_of_the_tasks_of_another_though_it_knows_their_ids() {
+    if !require_docker() {
+        return;
+    }
+    let fleet = Fleet::builder().controllers(1).agents(1).start().await;
+    fleet.register_with_role("web", "web-role").await.unwrap();
+    fleet.create_service(&ServiceSpec::new("web", 1)).await.unwrap();
+    until("the task runs", SOON, async || fleet.running("web", 1).await.map(drop)).await;
+    let task = task_of(&fleet, "web").await;
+    let question = wire::GetTaskCredentialsRequest {
+        container_instance_id: fleet.instance(0).to_owned(),
+        task_id: id_of(task.task_arn()).to_owned(),
+    };
+    let hello = wire::Hello {
+        container_instance_id: fleet.instance(0).to_owned(),
+        cluster: "default".to_owned(),
+        ..Default::default()
+    };
+    let key = fleet.agent_key();
+    let signer = Signer::new(&*key.access_key_id, &*key.secret_access_key, Clock::system());
+    let authority = std::fs::read_to_string(fleet.ca_file()).unwrap();
+    let channel = Connector::tcp(Some(authority)).channel(fleet.controller_address(0));
+    let another = Proof::new(&Entropy::system());
+    for signer in [signer.clone(), signer.with_proof(&another)] {
+        let mut asking = TaskEndpointsClient::with_interceptor(channel.clone(), signer.clone());
+        let refused = asking.get_task_credentials(question.clone()).await.unwrap_err();
+        assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
+
+        let mut agents = AgentsClient::with_interceptor(channel.clone(), signer);
+        let message =
+            wire::AgentMessage { message: Some(wire::agent_message::Message::Hello(hello.clone())) };
+        let refused = agents.session(futures::stream::iter([message])).await.unwrap_err();
+        assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
+    }
     fleet.finish().await;
 }

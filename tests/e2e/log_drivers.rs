@@ -189,3 +189,39 @@ async fn a_secret_option_is_seen_by_the_engine_and_by_nobody_who_asks_for_the_de
     assert!(told.contains("log-tag") && !told.contains(VALUE), "{told}");
     fleet.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_local_keeps_can_be_read_and_none_keeps_nothing() {
+    if !require_docker() {
+        return;
+    }
+    let fleet = fleet().await;
+    let lines = [("LOG_LINES", "3")];
+    for (driver, name, options) in
+        [(ecs::LogDriver::Local, "local", vec![("max-size", "1m")]), (ecs::LogDriver::None, "none", vec![])]
+    {
+        fleet.register_logged(name, &lines, driver, &options).await.expect("register");
+        let arn = fleet.start_task_on(name, 0).await.expect("started");
+        let id = berth_tests::harness::api::id_of(&arn).to_owned();
+        let container = until("the container runs", SOON, async || {
+            let mut running = fleet.containers(0)?.into_iter();
+            running.find(|container| container.task_id() == id).context("there is none yet")
+        })
+        .await;
+        let format = "{{.HostConfig.LogConfig.Type}}";
+        let kept =
+            fleet.engine(0).docker(&["inspect", "--format", format, &container.id]).expect("it is there");
+        assert_eq!(kept.trim(), name);
+        until("the end of its log is known", SOON, async || {
+            let read = fleet.berth_output(&["logs", &id]).await?;
+            let (out, err) = (String::from_utf8_lossy(&read.stdout), String::from_utf8_lossy(&read.stderr));
+            match driver {
+                ecs::LogDriver::None => ensure!(err.contains("does not support reading"), "{out} {err}"),
+                _ => ensure!(out.contains("line 3"), "{out} {err}"),
+            }
+            Ok(())
+        })
+        .await;
+    }
+    fleet.finish().await;
+}

@@ -18,6 +18,7 @@ mod inside;
 mod log_drivers;
 mod logs;
 mod placement;
+mod ports;
 mod queue;
 mod rollback;
 mod scheduling;

@@ -21,15 +21,18 @@ const HOST: &str = "host";
 
 /// Connects, and carries bytes until both sides have sent all they had, or whoever asked is gone.
 pub(super) async fn run(
-    port: u32,
+    wanted: &wire::Dial,
     runtime: &dyn Runtime,
     runtime_id: &str,
     inputs: &mut Inputs,
     outlet: &Outlet,
 ) -> Ended {
-    let port = u16::try_from(port).ok().filter(|port| *port > 0);
+    let port = u16::try_from(wanted.port).ok().filter(|port| *port > 0);
     let port = port.ok_or_else(|| Broken::Failed("A port is a number from 1 to 65535.".to_owned()))?;
-    let stream = connect(runtime, runtime_id, port).await?;
+    let stream = match wanted.host.as_str() {
+        "" | "localhost" => connect(runtime, runtime_id, port).await?,
+        host => connect_beyond(runtime, runtime_id, host, port).await?,
+    };
     // What is sent by hand is to arrive at once.
     let _ = stream.set_nodelay(true);
     let (reading, writing) = stream.into_split();
@@ -64,6 +67,33 @@ async fn connect(runtime: &dyn Runtime, runtime_id: &str, port: u16) -> Result<T
         }
     }
     Err(Broken::Failed(refusal))
+}
+
+/// To another host, as the container itself would: what may not be reached from there is not reached. Names are those that
+/// this host knows.
+async fn connect_beyond(
+    runtime: &dyn Runtime,
+    runtime_id: &str,
+    host: &str,
+    port: u16,
+) -> Result<TcpStream, Broken> {
+    let outside = "Other hosts are reached only through containers whose network this agent can enter.";
+    let first = runtime.first_process(runtime_id).await?;
+    let first = first.ok_or_else(|| Broken::Failed(outside.to_owned()))?;
+    let found = tokio::time::timeout(limits::DIAL_TIMEOUT, tokio::net::lookup_host((host, port))).await;
+    let unknown = |reason: String| Broken::Failed(format!("Looking up {host}: {reason}."));
+    let found = found.map_err(|_| unknown("nobody answers".to_owned()))?;
+    let found = found.map_err(|error| unknown(error.to_string()))?;
+    let mut refusal = unknown("it has no address".to_owned());
+    for address in found {
+        match namespace::connect(first, address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => {
+                refusal = Broken::Failed(format!("Connecting to {host}:{port} from the container: {error}."));
+            }
+        }
+    }
+    Err(refusal)
 }
 
 /// Where a container is reached from its instance.

@@ -7,10 +7,10 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::process::Stdio;
 
 use berth_process::net::{self, Listen as _, TcpListen};
-use tokio::process::Command;
+
+use crate::network::program::run;
 
 /// Where clients of AWS expect it.
 pub(super) const ADDRESS: Ipv4Addr = Ipv4Addr::new(169, 254, 170, 2);
@@ -19,6 +19,7 @@ pub(super) const STANDARD_PORT: u16 = 80;
 /// Where it is, if another agent of this host is not: a port that hosts keep for it. Source: the ECS agent.
 pub(super) const PORT: u16 = 51_679;
 
+const PREFIX: &str = "berth-";
 /// Characters of the instance's id in the name: an interface has at most 15.
 const ID_CHARACTERS: usize = 8;
 
@@ -26,6 +27,23 @@ const ID_CHARACTERS: usize = 8;
 #[derive(Debug)]
 pub(super) struct Interface {
     name: String,
+}
+
+/// Takes away the interfaces of agents that are not there any more: one that is killed leaves its own.
+pub(super) async fn remove_left() -> Result<(), String> {
+    let listed = run("ip", &["-o", "link", "show", "type", "bridge"], "").await?;
+    // `7: berth-01234567: <BROADCAST…`
+    let names = listed.lines().filter_map(|line| line.split(": ").nth(1));
+    for name in names.filter(|name| is_ours(name)) {
+        ip(&["link", "delete", "dev", name]).await?;
+    }
+    Ok(())
+}
+
+/// Whether an interface is named as those of endpoints are.
+fn is_ours(name: &str) -> bool {
+    let is_id = |id: &str| id.len() == ID_CHARACTERS && id.bytes().all(|one| one.is_ascii_hexdigit());
+    name.strip_prefix(PREFIX).is_some_and(is_id)
 }
 
 /// Listens on the port that was taken before, so that containers find it again; else on [`PORT`]; else, when another
@@ -50,7 +68,7 @@ impl Interface {
     /// host with a container engine has.
     pub(super) async fn add(instance_id: &str) -> Result<Self, String> {
         let short = instance_id.get(..ID_CHARACTERS).unwrap_or(instance_id);
-        let name = format!("berth-{short}");
+        let name = format!("{PREFIX}{short}");
         if ip(&["link", "show", "dev", &name]).await.is_err() {
             ip(&["link", "add", "name", &name, "type", "bridge"]).await?;
         }
@@ -79,11 +97,18 @@ impl Interface {
 }
 
 async fn ip(arguments: &[&str]) -> Result<(), String> {
-    let command = || format!("ip {}", arguments.join(" "));
-    let output = Command::new("ip").args(arguments).stdin(Stdio::null()).kill_on_drop(true).output().await;
-    let output = output.map_err(|error| format!("{}: {error}", command()))?;
-    if output.status.success() {
-        return Ok(());
+    run("ip", arguments, "").await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interface_is_known_by_its_name() {
+        assert!(is_ours("berth-01234567"));
+        for others in ["berth-vx", "berth0123456789", "docker0", "berth-0123456", "br-0123456789ab"] {
+            assert!(!is_ours(others), "{others}");
+        }
     }
-    Err(format!("{}: {}", command(), String::from_utf8_lossy(&output.stderr).trim()))
 }

@@ -19,6 +19,7 @@ use crate::controllers::request;
 use crate::engine::Known;
 use crate::network::{GATEWAY, PAUSE};
 use crate::runtime::Details;
+use crate::task::container::pairs;
 use crate::task::{Container, unix_ms};
 
 /// CPU units of a vCPU.
@@ -182,15 +183,14 @@ fn render(task: &Known, at: usize, container: &Container, details: Details) -> V
 }
 
 fn ports(bindings: &[ecs::NetworkBinding]) -> Value {
-    let port = |binding: &ecs::NetworkBinding| {
-        json!({
-            "ContainerPort": binding.container_port,
-            "Protocol": binding.protocol().aws_name(),
-            "HostPort": binding.host_port,
-            "HostIp": binding.bind_ip,
+    // Here, unlike in its API, ECS lists the ports of a range one by one.
+    let ports = |binding: &ecs::NetworkBinding| {
+        let (protocol, host_ip) = (binding.protocol().aws_name(), binding.bind_ip.clone());
+        pairs(binding).map(move |(inside, host)| {
+            json!({ "ContainerPort": inside, "Protocol": protocol, "HostPort": host, "HostIp": host_ip })
         })
     };
-    bindings.iter().map(port).collect()
+    bindings.iter().flat_map(ports).collect()
 }
 
 fn mounts(mounts: &BTreeMap<String, String>) -> Value {

@@ -34,7 +34,8 @@ impl Redirect {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            if run("nft", &["list", "table", "ip", TABLE], "").await.is_ok() {
+            let listing = run("nft", &["list", "table", "ip", TABLE], "").await;
+            if listing.is_ok_and(|listing| is_whole(&listing, self.port)) {
                 continue;
             }
             match run("nft", &["-f", "-"], &script(self.port)).await {
@@ -48,8 +49,13 @@ impl Redirect {
 }
 
 /// Takes it away; it is no error when it is not there.
-pub(crate) async fn remove() {
+pub(super) async fn remove() {
     let _ = run("nft", &["delete", "table", "ip", TABLE], "").await;
+}
+
+/// Whether both rules are in the table as it is listed.
+fn is_whole(listing: &str, port: u16) -> bool {
+    listing.matches(&format!("dnat to {ADDRESS}:{port}")).count() == 2
 }
 
 /// The table, whatever was there before.
@@ -85,5 +91,8 @@ table ip berth-endpoint {
 }
 ";
         assert_eq!(script(51_679), expected);
+        assert!(is_whole(expected, 51_679), "as it is listed, too");
+        assert!(!is_whole(expected, 40_000));
+        assert!(!is_whole("table ip berth-endpoint {\n}\n", 51_679), "its rules were flushed");
     }
 }

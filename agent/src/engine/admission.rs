@@ -4,9 +4,13 @@
 //! containers have ended, one by one. A task that does not fit yet waits, and nobody waits for it: whatever fits
 //! starts.
 
+use std::sync::Arc;
+
 use berth_model::resource::{Requirements, Shortage, fits};
+use berth_model::task::step::Action;
 
 use super::Loop;
+use super::operation::has_port_ranges;
 
 // === impl Loop ===
 
@@ -47,10 +51,38 @@ impl Loop {
         }
     }
 
+    /// Ports that are not to be chosen for a container which is about to be made: those that tasks hold, those that tasks
+    /// still wait for, and those that no task may have. Nothing, when none is to be chosen.
+    pub(super) fn taken_ports(&self, id: &str, begin: &[(usize, Action)]) -> Arc<Requirements> {
+        let chooses = |(at, action): &(usize, Action)| {
+            let task = self.tasks.get(id);
+            *action == Action::Create
+                && task.is_some_and(|task| has_port_ranges(&task.desired().definition, *at))
+        };
+        if !begin.iter().any(chooses) {
+            return Arc::default();
+        }
+        let mut taken = self.held();
+        let waiting = self.tasks.values().filter(|task| !task.is_finished() && !task.is_admitted());
+        waiting.for_each(|task| taken.add(&task.desired().definition.requirements(|_| true)));
+        let capacity = &self.options.capacity;
+        for port in capacity.reserved_tcp_ports.iter() {
+            taken.tcp_ports.insert(port);
+        }
+        for port in capacity.reserved_udp_ports.iter() {
+            taken.udp_ports.insert(port);
+        }
+        Arc::new(taken)
+    }
+
     fn shortage(&self, needed: &Requirements) -> Result<(), Vec<Shortage>> {
+        fits(needed, &self.options.capacity, &self.held())
+    }
+
+    fn held(&self) -> Requirements {
         let mut held = Requirements::default();
         self.tasks.values().filter(|task| !task.is_finished()).for_each(|task| held.add(&task.held()));
-        fits(needed, &self.options.capacity, &held)
+        held
     }
 }
 

@@ -139,3 +139,20 @@ impl Handle {
         let _ = self.mailbox.send(message).await;
     }
 }
+
+// === impl Loop ===
+
+impl Loop {
+    /// The containers of a task that exist: that of this name, or all of them.
+    pub(super) fn locate(&self, task_id: &str, container: &str) -> Vec<Located> {
+        let Some(task) = self.tasks.get(task_id) else { return Vec::new() };
+        let names = task.desired().definition.containers.iter().map(|definition| definition.name());
+        let wanted =
+            names.zip(task.containers()).filter(|(name, _)| container.is_empty() || container == *name);
+        wanted
+            .filter_map(|(name, container)| {
+                Some(Located { container: name.to_owned(), runtime_id: container.runtime_id.clone()? })
+            })
+            .collect()
+    }
+}

@@ -3,6 +3,7 @@
 
 use super::Loop;
 use crate::runtime::{self, Status};
+use crate::task::Task;
 
 // === impl Loop ===
 
@@ -28,8 +29,13 @@ impl Loop {
     /// Takes a task that has ended out of the network, if it is in it. One that is forgotten has ended, too: it may have
     /// got its address late.
     pub(super) fn leave_network(&mut self, id: &str) {
-        if self.tasks.get(id).is_none_or(|task| task.is_finished()) {
-            self.operations.extend(self.operator.release(id));
+        if self.tasks.get(id).is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        self.operations.extend(self.operator.release(id));
+        let is_member = self.operator.network().is_some_and(|network| network.is_member(id));
+        if !is_member {
+            self.change(id, Task::left_network);
         }
     }
 

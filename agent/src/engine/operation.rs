@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use berth_model::resource::Requirements;
 use berth_model::task::step::Action;
 use berth_process::clock::Clock;
 use berth_process::entropy::Entropy;
@@ -37,7 +38,8 @@ use crate::task_files::TaskFiles;
 mod last_words;
 mod launch;
 
-use launch::{Needs, Subject, host_bindings};
+pub(super) use launch::has_port_ranges;
+use launch::{Needs, Ports, Subject, host_bindings};
 
 /// Exit code of a process that SIGKILL ended.
 const KILLED: i32 = 137;
@@ -45,17 +47,43 @@ const KILLED: i32 = 137;
 const INSPECTIONS: usize = 16;
 /// How an operation ended.
 pub(super) enum Answer {
-    Pulled { id: String, at: usize, image: runtime::Image },
+    Pulled {
+        id: String,
+        at: usize,
+        image: runtime::Image,
+    },
     Created(Created),
-    Started { id: String, at: usize, bindings: Vec<ecs::NetworkBinding> },
-    Failed { id: String, at: usize, action: Action, reason: String },
-    Ended { runtime_id: String, exit: Exit },
-    Inspected { runtime_id: String, found: Option<runtime::Container> },
+    Started {
+        id: String,
+        at: usize,
+        bindings: Vec<ecs::NetworkBinding>,
+    },
+    /// The container is gone again: somebody else has ports that were chosen for it.
+    PortsLost {
+        id: String,
+        at: usize,
+        runtime_id: String,
+    },
+    Failed {
+        id: String,
+        at: usize,
+        action: Action,
+        reason: String,
+    },
+    Ended {
+        runtime_id: String,
+        exit: Exit,
+    },
+    Inspected {
+        runtime_id: String,
+        found: Option<runtime::Container>,
+    },
     Listed(Listing),
     Resynced(Vec<(String, Option<runtime::Container>)>),
     Recorded(Vec<Arc<wire::TaskReport>>, Result<(), ledger::Error>),
     Forgotten(Result<(), ledger::Error>),
-    Released,
+    /// A task is out of the network.
+    Released(String),
 }
 
 /// A container that is there.
@@ -151,7 +179,7 @@ impl Operator {
                     tracing::debug!(task = id, error = %error, "a task cannot leave the network now");
                     tokio::time::sleep(backoff.next_delay()).await;
                 }
-                Answer::Released
+                Answer::Released(id)
             }
             .boxed(),
         )
@@ -170,6 +198,7 @@ impl Operator {
         task: &Task,
         at: usize,
         action: Action,
+        taken_ports: &Arc<Requirements>,
         permit: Option<OwnedSemaphorePermit>,
     ) -> Option<BoxFuture<'static, Answer>> {
         let definition = task.desired().definition.containers.get(at)?;
@@ -190,6 +219,7 @@ impl Operator {
                     stop_timeout: self.stop_timeout,
                     log_spool_bytes: self.log_spool_bytes,
                     endpoint: self.endpoint.as_deref(),
+                    taken_ports,
                     files: self.files.as_deref(),
                 };
                 let launch = hooks::launch(task, at, surroundings)?;
@@ -207,11 +237,15 @@ impl Operator {
                 }
             }
             Action::Start => {
-                let has_dynamic_ports = !definition.port_mappings.is_empty();
-                let bindings = host_bindings(task, at);
+                let ports = Ports {
+                    any: !definition.port_mappings.is_empty(),
+                    known: host_bindings(task, at),
+                    may_choose_again: container.may_choose_ports_again()
+                        && has_port_ranges(&task.desired().definition, at),
+                };
                 let runtime_id = container.runtime_id.clone()?;
                 let log = logs::Options::of_definition(&subject.id, definition, &runtime_id);
-                subject.start(runtime_id, (has_dynamic_ports, bindings), log, permit).boxed()
+                subject.start(runtime_id, ports, log, permit).boxed()
             }
             Action::Stop => {
                 // What is known of an orphan may be no more than its name: its container knows its own timeout.

@@ -18,7 +18,7 @@ use super::{Error, LogProgress, PulledImage, Store, Stored};
 const CACHE_BYTES: u64 = 4 << 20;
 /// No task id has this form, so the generation can live in the tree of the manifest and change with it in one piece.
 const GENERATION: &[u8] = b"\0generation";
-const INSTANCE_ID: &[u8] = b"instance-id";
+const PROOF: &[u8] = b"proof";
 const CONTROLLERS: &[u8] = b"controllers";
 
 /// A ledger in a directory.
@@ -90,10 +90,10 @@ impl Store for Disk {
         self.inner.load().map_err(|source| Error::Read { what: "its records", source })
     }
 
-    async fn put_instance_id(&self, id: &str) -> Result<(), Error> {
-        let id = id.as_bytes().to_vec();
-        self.change("the instance id", move |inner| {
-            inner.instance.insert(INSTANCE_ID, id)?;
+    async fn put_proof(&self, proof: &str) -> Result<(), Error> {
+        let proof = proof.as_bytes().to_vec();
+        self.change("who the instance is", move |inner| {
+            inner.instance.insert(PROOF, proof)?;
             Ok(())
         })
         .await
@@ -190,8 +190,8 @@ impl Inner {
 
     fn load(&self) -> Result<Stored, Cause> {
         let mut stored = Stored::default();
-        if let Some(id) = self.instance.get(INSTANCE_ID)? {
-            stored.instance_id = String::from_utf8(id.to_vec())?;
+        if let Some(proof) = self.instance.get(PROOF)? {
+            stored.proof = String::from_utf8(proof.to_vec())?;
         }
         if let Some(addresses) = self.instance.get(CONTROLLERS)? {
             stored.controllers = serde_json::from_slice(&addresses)?;

@@ -25,7 +25,7 @@ pub struct Shared {
 
 #[derive(Debug, Default)]
 struct Records {
-    instance_id: String,
+    proof: String,
     generation: u64,
     tasks: BTreeMap<String, wire::ManifestTask>,
     reports: BTreeMap<String, wire::TaskReport>,
@@ -42,7 +42,7 @@ impl Store for Forgetful {
         Ok(Stored::default())
     }
 
-    async fn put_instance_id(&self, _: &str) -> Result<(), Error> {
+    async fn put_proof(&self, _: &str) -> Result<(), Error> {
         Ok(())
     }
 
@@ -82,7 +82,7 @@ impl Store for Shared {
     fn load(&self) -> Result<Stored, Error> {
         let records = self.records.lock();
         Ok(Stored {
-            instance_id: records.instance_id.clone(),
+            proof: records.proof.clone(),
             generation: records.generation,
             tasks: records.tasks.values().cloned().collect(),
             reports: records.reports.values().cloned().collect(),
@@ -92,8 +92,8 @@ impl Store for Shared {
         })
     }
 
-    async fn put_instance_id(&self, id: &str) -> Result<(), Error> {
-        id.clone_into(&mut self.records.lock().instance_id);
+    async fn put_proof(&self, proof: &str) -> Result<(), Error> {
+        proof.clone_into(&mut self.records.lock().proof);
         Ok(())
     }
 

@@ -68,17 +68,21 @@ impl Firewall {
     /// Takes everything away; it is no error when nothing is there.
     pub(super) async fn remove(&mut self) -> Result<(), String> {
         self.made = None;
-        if self.is_clean || listing().await.is_none() {
-            self.is_clean = true;
+        if self.is_clean {
             return Ok(());
         }
+        // Also where the table is gone already: whoever took that away left these.
         for chain in CHAINS {
             for side in SIDES {
                 // As often as it is there.
                 while iptables("-D", chain, side).await.is_ok() {}
             }
         }
-        run("nft", &["delete", "table", "ip", TABLE], "").await.map(drop)
+        if listing().await.is_some() {
+            run("nft", &["delete", "table", "ip", TABLE], "").await?;
+        }
+        self.is_clean = true;
+        Ok(())
     }
 }
 

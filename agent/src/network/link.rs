@@ -41,6 +41,11 @@ impl TaskLink {
         Self { name: name(task_id), address, pid }
     }
 
+    /// Whether the process is there in whose namespace the task's end is.
+    pub(super) fn has_end(&self) -> bool {
+        std::path::Path::new(&format!("/proc/{}/ns/net", self.pid)).exists()
+    }
+
     /// The hardware address of the task's end.
     pub(super) fn hardware(&self) -> [u8; 6] {
         hardware_address(self.address)

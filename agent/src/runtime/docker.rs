@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -38,12 +39,14 @@ mod image;
 mod logfile;
 mod logs;
 mod network;
+mod ranges;
 mod reach;
 mod state;
 mod volume;
 
 use error::{explain, is_about_storage, is_status};
 use logfile::LogFile;
+use ranges::Ranges;
 
 /// Docker on this host.
 pub struct Docker {
@@ -51,6 +54,7 @@ pub struct Docker {
     instance_id: String,
     clock: Clock,
     client: Mutex<Option<Client>>,
+    ranges: Arc<Ranges>,
 }
 
 // === impl Docker ===
@@ -59,7 +63,13 @@ impl Docker {
     /// Docker at an address such as `unix:///var/run/docker.sock`, seen by one instance. Nothing is connected yet.
     #[must_use]
     pub fn new(endpoint: impl Into<String>, instance_id: impl Into<String>, clock: Clock) -> Self {
-        Self { endpoint: endpoint.into(), instance_id: instance_id.into(), clock, client: Mutex::new(None) }
+        Self {
+            endpoint: endpoint.into(),
+            instance_id: instance_id.into(),
+            clock,
+            client: Mutex::default(),
+            ranges: Arc::default(),
+        }
     }
 
     /// A client that speaks a version which the engine understands.
@@ -120,6 +130,24 @@ impl Docker {
             backlog.ask(move || Some(Unread { bytes: place.unread().ok()?, most_bytes }));
         }
         Some(file)
+    }
+
+    /// Chooses ports of the host for the port ranges of a launch, when it has some to publish.
+    async fn choose_ranges(&self, launch: &Launch) -> Result<Option<ranges::Promise>, Error> {
+        if !ranges::are_needed(launch) {
+            return Ok(None);
+        }
+        // What is free on another host cannot be seen from here; its Docker will say.
+        let is_here = self.is_local();
+        let (chooser, launch) = (self.ranges.clone(), launch.clone());
+        let choose = move || {
+            let is_free = move |udp, port| !is_here || ranges::is_free(udp, port);
+            let choice =
+                ranges::Choice { dynamic: ranges::dynamic(), taken: &launch.taken_ports, is_free: &is_free };
+            chooser.choose(&launch, &choice)
+        };
+        let chosen = tokio::task::spawn_blocking(choose).await;
+        chosen.map_err(|error| Error::Unavailable(format!("choose host ports: {error}")))?.map(Some)
     }
 
     /// The container that an earlier attempt made under this name, when it is of the same task.
@@ -185,8 +213,10 @@ impl Runtime for Docker {
     async fn create(&self, launch: &Launch) -> Result<String, Error> {
         let client = self.client_with_timeout(limits::CREATE_TIMEOUT).await?;
         let options = CreateContainerOptions { name: Some(launch.name.clone()), ..Default::default() };
+        let promise = self.choose_ranges(launch).await?;
+        let published = promise.as_ref().map(|promise| &*promise.published).unwrap_or_default();
         let create = |can_limit_disk| {
-            client.create_container(Some(options.clone()), container::body(launch, can_limit_disk))
+            client.create_container(Some(options.clone()), container::body(launch, published, can_limit_disk))
         };
         let mut created = create(true).await;
         if launch.disk_limit_mib.is_some() && created.as_ref().is_err_and(is_about_storage) {
@@ -199,7 +229,10 @@ impl Runtime for Docker {
             created = create(false).await;
         }
         match created {
-            Ok(created) => Ok(created.id),
+            Ok(created) => {
+                promise.into_iter().for_each(|promise| promise.keep_for(&created.id));
+                Ok(created.id)
+            }
             Err(error) if is_status(&error, 409) => match self.made_before(launch).await? {
                 Some(id) => Ok(id),
                 None => Err(explain(error)),
@@ -210,7 +243,10 @@ impl Runtime for Docker {
 
     async fn start(&self, runtime_id: &str) -> Result<(), Error> {
         let client = self.client_with_timeout(limits::START_TIMEOUT).await?;
-        client.start_container(runtime_id, None).await.map_err(explain)
+        let started = client.start_container(runtime_id, None).await.map_err(explain);
+        // Docker has its ports now, or did not get them.
+        self.ranges.release(runtime_id);
+        started
     }
 
     async fn stop(&self, runtime_id: &str, timeout: Option<Duration>) -> Result<(), Error> {
@@ -242,7 +278,10 @@ impl Runtime for Docker {
         let options = RemoveContainerOptions { v: true, ..Default::default() };
         match self.client().await?.remove_container(runtime_id, Some(options)).await {
             Err(error) if !is_status(&error, 404) => Err(explain(error)),
-            _ => Ok(()),
+            _ => {
+                self.ranges.release(runtime_id);
+                Ok(())
+            }
         }
     }
 

@@ -62,6 +62,7 @@ impl Default for Options {
             "ecs.capability.container-restart-policy",
             "ecs.capability.task-cpu-mem-limit",
             "ecs.capability.increased-task-cpu-limit",
+            "ecs.capability.network.container-port-range",
         ];
         let host = Host {
             cpus: 4,

@@ -1,5 +1,6 @@
 //! One container of a task: how far it is, and what is to be said of it.
 
+use berth_model::port_range::PortRange;
 use berth_model::task::step::{Action, Health, Seen, Stage};
 use berth_proto::ecs::v1 as ecs;
 
@@ -38,10 +39,21 @@ pub struct Container {
     pub network_bindings: Vec<ecs::NetworkBinding>,
     /// How often it was started again in place, as far as this run of the agent knows.
     pub restarts: u32,
+    /// How often it was removed again because ports that were chosen for it were taken.
+    lost_ports: u32,
     /// An exit that was seen before the start was answered.
     early_exit: Option<Exit>,
     /// The end of the run before this one.
     last_exit_ms: Option<i64>,
+}
+
+/// Every port of a binding, in the container and on the host: one, or those of a range.
+pub(crate) fn pairs(binding: &ecs::NetworkBinding) -> impl Iterator<Item = (u16, u16)> + use<> {
+    let range = |text: &Option<String>| text.as_deref().and_then(|text| text.parse::<PortRange>().ok());
+    let ranges = range(&binding.container_port_range).zip(range(&binding.host_port_range));
+    let port = |port: i32| u16::try_from(port).ok();
+    let single = port(binding.container_port()).zip(port(binding.host_port())).filter(|_| ranges.is_none());
+    ranges.into_iter().flat_map(|(inside, host)| inside.ports().zip(host.ports())).chain(single)
 }
 
 // === impl Exit ===
@@ -129,6 +141,22 @@ impl Container {
             self.seen.started_at_ms = Some(now_ms.min(exit.at_ms));
             self.exited(&exit);
         }
+    }
+
+    /// It is made anew, with other ports.
+    pub(super) fn lost_ports(&mut self) {
+        if self.completes(Action::Start) {
+            self.early_exit = None;
+            self.runtime_id = None;
+            self.seen.stage = Stage::Pulled;
+            self.lost_ports = self.lost_ports.saturating_add(1);
+        }
+    }
+
+    /// Whether other ports may be chosen for it: one that ran keeps those it had.
+    #[must_use]
+    pub fn may_choose_ports_again(&self) -> bool {
+        self.seen.started_at_ms.is_none() && self.lost_ports < limits::PORT_ATTEMPTS
     }
 
     pub(super) fn failed(&mut self, action: Action, reason: &str) {

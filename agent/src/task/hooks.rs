@@ -3,8 +3,10 @@
 //! Each hook adds its part to the launch, or does something before it or after it. They share nothing but the launch.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use berth_model::resource::Requirements;
 use berth_proto::ecs::v1 as ecs;
 
 use super::Task;
@@ -32,6 +34,8 @@ pub struct Surroundings<'a> {
     pub log_spool_bytes: u64,
     /// What the container may ask, where that is possible.
     pub endpoint: Option<&'a Endpoint>,
+    /// Ports of the host that others have or may get.
+    pub taken_ports: &'a Arc<Requirements>,
     /// Where files for the container are, where that is possible.
     pub files: Option<&'a TaskFiles>,
 }
@@ -55,6 +59,7 @@ pub fn launch(task: &Task, at: usize, surroundings: Surroundings<'_>) -> Option<
         network_mode: task.desired().definition.network_mode(),
         pid_mode: message.pid_mode(),
         ipc_mode: message.ipc_mode(),
+        taken_ports: surroundings.taken_ports.clone(),
         stop_timeout: stop_timeout(container, surroundings.stop_timeout),
         ..Launch::default()
     };

@@ -48,10 +48,13 @@ impl Task {
         }
     }
 
-    /// ECS's status. Without an address of its own a task visits only four of them.
+    /// ECS's status, as far as it is seen from here; controllers know of more. Without an address of its own a task is never
+    /// DEPROVISIONING.
     #[must_use]
     pub fn last_status(&self) -> &'static str {
-        if self.is_finished {
+        if self.is_leaving {
+            "DEPROVISIONING"
+        } else if self.is_finished {
             "STOPPED"
         } else if self.stopping.is_some() {
             "STOPPING"

@@ -58,7 +58,8 @@ impl Task {
     fn remember(&mut self, report: &wire::TaskReport) {
         let time = |at: &Option<prost_types::Timestamp>| at.as_ref().map(unix_ms);
         self.version = report.version;
-        self.is_finished = report.last_status == "STOPPED";
+        self.is_leaving = report.last_status == "DEPROVISIONING";
+        self.is_finished = self.is_leaving || report.last_status == "STOPPED";
         self.address = report.address.parse().ok();
         self.times = Times {
             pull_started: time(&report.pull_started_at),

@@ -38,11 +38,13 @@ fn container(name: &str) -> ecs::ContainerDefinition {
 
 fn launch(task: &Task, at: usize) -> runtime::Launch {
     let stop_timeout = std::time::Duration::from_secs(30);
+    let taken_ports = Arc::default();
     let surroundings = hooks::Surroundings {
         instance_id: "instance",
         stop_timeout,
         log_spool_bytes: 16 << 20,
         endpoint: None,
+        taken_ports: &taken_ports,
         files: None,
     };
     hooks::launch(task, at, surroundings).expect("it has that container")

@@ -45,6 +45,39 @@ async fn a_port_that_docker_chose_leads_to_the_container() {
 }
 
 #[tokio::test]
+async fn a_range_of_ports_leads_to_that_of_the_container_and_is_nobody_elses() {
+    let Some(mut host) =
+        Host::start("a_range_of_ports_leads_to_that_of_the_container_and_is_nobody_elses").await
+    else {
+        return;
+    };
+    let serve =
+        "echo served > /tmp/index.html; busybox httpd -p 8080 -h /tmp; exec busybox httpd -f -p 8083 -h /tmp";
+    let mut web = shell("web", serve);
+    web.port_mappings =
+        vec![ecs::PortMapping { container_port_range: Some("8080-8083".to_owned()), ..Default::default() }];
+    let ids = [host.want(task(vec![web.clone()])).await, host.want(task(vec![web])).await];
+    let mut ports = std::collections::BTreeSet::new();
+    for id in &ids {
+        let running = host.until_status(id, "RUNNING").await;
+        let [binding] = &running.containers[0].network_bindings[..] else { panic!("{running:?}") };
+        assert_eq!((binding.bind_ip(), binding.container_port_range()), ("0.0.0.0", "8080-8083"));
+        assert_eq!((binding.container_port, binding.host_port), (None, None));
+        let (first, last) = binding.host_port_range().split_once('-').expect("it is a range");
+        let (first, last) = (first.parse::<i32>().expect("a port"), last.parse::<i32>().expect("a port"));
+        assert_eq!(last - first, 3);
+        assert!(fetch(first).await.contains("served"));
+        assert!(fetch(last).await.contains("served"));
+        ports.extend(first..=last);
+    }
+    assert_eq!(ports.len(), 8, "no port is in both");
+    // What the engine knows of them it can read again from the container.
+    let mut host = host.restart(|| ()).await;
+    let running = host.until_status(&ids[0], "RUNNING").await;
+    assert!(running.containers[0].network_bindings[0].host_port_range.is_some());
+}
+
+#[tokio::test]
 async fn containers_of_a_task_reach_each_other_by_links() {
     let Some(mut host) = Host::start("containers_of_a_task_reach_each_other_by_links").await else { return };
     let ask = "until wget -q -O - http://backend:8080/index.html; do sleep 0.1; done";

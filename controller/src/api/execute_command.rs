@@ -1,9 +1,10 @@
-//! ExecuteCommand and what is done with its sessions: the handlers.
+//! ExecuteCommand, StartSession, and what is done with their sessions: the handlers.
 //!
 //! Nothing is kept of a session before its client comes: the token says everything, and the id keeps it from being used twice.
 
 use berth_model::error::ApiError;
 use berth_model::validate::execute_command as validate;
+use berth_model::validate::session::{self, Wanted};
 use berth_proto::ecs::v1 as pb;
 use berth_proto::ecs::v1::commands_server::Commands;
 use berth_proto::ssm::v1 as ssm;
@@ -11,7 +12,7 @@ use berth_proto::ssm::v1::sessions_server::Sessions;
 use tonic::{Request, Response, async_trait};
 
 use super::auth::Principal;
-use super::auth::grant::{Granted, GrantedCommand};
+use super::auth::grant::{Granted, GrantedCommand, GrantedPort};
 use super::call::{Answer, Handlers, Shared};
 use super::error::{Error, Unauthenticated};
 use crate::limits::SESSION_TOKEN_LIFE;
@@ -55,6 +56,7 @@ impl Commands for Handlers {
                     container: place.container.clone(),
                     arguments,
                 }),
+                port: None,
                 until_unix_ms: shared.token_end(),
             };
             let scope = view.scope();
@@ -73,6 +75,39 @@ impl Commands for Handlers {
 
 #[async_trait]
 impl Sessions for Handlers {
+    async fn start_session(
+        &self,
+        request: Request<ssm::StartSessionRequest>,
+    ) -> Answer<ssm::StartSessionResponse> {
+        let principal = principal(&request)?;
+        let region = Chosen::of(request.extensions()).map(ToString::to_string);
+        let door = request.extensions().get::<Door>().cloned().unwrap_or_default();
+        let shared = self.shared();
+        self.read(request, |request, view| {
+            let (cluster, place, wanted) = session::start(request, view)?;
+            let (cluster, task, container) = (cluster.to_string(), place.task.to_string(), place.container);
+            let (command, port) = match wanted {
+                Wanted::Command(arguments) => {
+                    (Some(GrantedCommand { cluster, task, container, arguments }), None)
+                }
+                Wanted::Port { host, port, local, is_single } => {
+                    (None, Some(GrantedPort { cluster, task, container, host, port, local, is_single }))
+                }
+            };
+            let granted = Granted {
+                session_id: shared.session_id(),
+                access_key_id: principal.access_key_id.to_string(),
+                region,
+                command,
+                port,
+                until_unix_ms: shared.token_end(),
+            };
+            let pb::Session { session_id, stream_url, token_value } = shared.session(&granted, &door);
+            Ok(ssm::StartSessionResponse { session_id, stream_url, token_value })
+        })
+        .await
+    }
+
     async fn resume_session(
         &self,
         request: Request<ssm::ResumeSessionRequest>,
@@ -87,6 +122,7 @@ impl Sessions for Handlers {
             access_key_id: principal.access_key_id.to_string(),
             region: None,
             command: None,
+            port: None,
             until_unix_ms: shared.token_end(),
         };
         let pb::Session { session_id, stream_url, token_value } = shared.session(&granted, &door);
@@ -103,7 +139,8 @@ impl Sessions for Handlers {
         principal(&request)?;
         let session_id = request.into_inner().session_id().to_owned();
         check(&session_id)?;
-        // One that has ended is terminated too.
+        // One that has ended is terminated too. Its channel may be at one controller and what it leads to at another.
+        self.shared().sessions.end(&session_id);
         self.shared().parts.conduits.end(&session_id).await;
         Ok(Response::new(ssm::TerminateSessionResponse { session_id: Some(session_id) }))
     }

@@ -10,6 +10,7 @@ use berth_model::task::Task;
 use berth_model::task_definition::TaskDefinition;
 use berth_model::time::Timestamp;
 use berth_model::validate::task_endpoint as validate;
+use berth_process::token::proof::Proven;
 use berth_proto::agent::v1 as pb;
 use berth_proto::agent::v1::task_endpoints_server::TaskEndpoints;
 use berth_proto::ecs::v1 as ecs;
@@ -28,16 +29,22 @@ mod secrets;
 /// How long credentials of a task are good. Source: ECS, six hours.
 const CREDENTIALS: Duration = Duration::from_secs(6 * 60 * 60);
 
+/// The agent that asks.
+struct Caller {
+    region: Option<Region>,
+    proven: Proven,
+}
+
 #[async_trait]
 impl TaskEndpoints for Handlers {
     async fn get_task_credentials(
         &self,
         request: Request<pb::GetTaskCredentialsRequest>,
     ) -> Answer<pb::GetTaskCredentialsResponse> {
-        let region = Chosen::of(request.extensions()).cloned();
+        let caller = Caller::of(&request);
         let request = request.into_inner();
         let asked = (&*request.container_instance_id, &*request.task_id);
-        let (view, task, definition) = self.task(region.as_ref(), asked).await?;
+        let (view, task, definition) = self.task(&caller, asked).await?;
         let Some(role_arn) = validate::task_role(&task, &definition, view.scope()) else {
             return Err(ApiError::client("The task has no role.").into_status());
         };
@@ -46,7 +53,7 @@ impl TaskEndpoints for Handlers {
         let role = TaskRole {
             role_arn: role_arn.clone(),
             task_id: task.id.to_string(),
-            region: region.as_ref().map(ToString::to_string),
+            region: caller.region.as_ref().map(ToString::to_string),
             cluster: task.cluster.to_string(),
         };
         let made = shared.authenticator.issue_task_session(role, until.unix_ms(), &shared.parts.entropy);
@@ -63,10 +70,10 @@ impl TaskEndpoints for Handlers {
         &self,
         request: Request<pb::ProtectTaskRequest>,
     ) -> Answer<pb::ProtectTaskResponse> {
+        let caller = Caller::of(&request);
         let (_, extensions, request) = request.into_parts();
-        let region = Chosen::of(&extensions).cloned();
         let asked = (&*request.container_instance_id, &*request.task_id);
-        let (_, task, _) = self.task(region.as_ref(), asked).await?;
+        let (_, task, _) = self.task(&caller, asked).await?;
         let (cluster, tasks) = (Some(task.cluster.to_string()), vec![task.id.to_string()]);
         let (mut protected, mut failures) = if request.protection_enabled.is_some() {
             let mut update = Request::new(ecs::UpdateTaskProtectionRequest {
@@ -91,10 +98,10 @@ impl TaskEndpoints for Handlers {
         &self,
         request: Request<pb::GetTaskTagsRequest>,
     ) -> Answer<pb::GetTaskTagsResponse> {
-        let region = Chosen::of(request.extensions()).cloned();
+        let caller = Caller::of(&request);
         let request = request.into_inner();
         let asked = (&*request.container_instance_id, &*request.task_id);
-        let (view, task, _) = self.task(region.as_ref(), asked).await?;
+        let (view, task, _) = self.task(&caller, asked).await?;
         let instance = view.instance(task.instance);
         Ok(Response::new(pb::GetTaskTagsResponse {
             task_tags: render::tags(&task.tags),
@@ -106,10 +113,10 @@ impl TaskEndpoints for Handlers {
         &self,
         request: Request<pb::GetContainerSecretsRequest>,
     ) -> Answer<pb::GetContainerSecretsResponse> {
-        let region = Chosen::of(request.extensions()).cloned();
+        let caller = Caller::of(&request);
         let request = request.into_inner();
         let asked = (&*request.container_instance_id, &*request.task_id);
-        let (view, task, definition) = self.task(region.as_ref(), asked).await?;
+        let (view, task, definition) = self.task(&caller, asked).await?;
         let found = self.shared().container_secrets(&request.container, (&task, &definition), &view)?;
         Ok(Response::new(found))
     }
@@ -131,16 +138,26 @@ impl TaskEndpoints for Handlers {
     }
 }
 
+// === impl Caller ===
+
+impl Caller {
+    fn of<M>(request: &Request<M>) -> Self {
+        Self { region: Chosen::of(request.extensions()).cloned(), proven: Proven::of(request.metadata()) }
+    }
+}
+
 // === impl Handlers ===
 
 impl Handlers {
     /// A task that runs on the instance whose agent asks.
     async fn task(
         &self,
-        region: Option<&Region>,
+        caller: &Caller,
         (container_instance, task): (&str, &str),
     ) -> Result<(View, Arc<Task>, Arc<TaskDefinition>), Status> {
-        let view = self.shared().linearized_view(region).await.map_err(Status::from)?;
+        // Agents share one key: without this, one could ask for the secrets of another's tasks.
+        caller.proven.check(container_instance)?;
+        let view = self.shared().linearized_view(caller.region.as_ref()).await.map_err(Status::from)?;
         let found = validate::find(container_instance, task, &view).map_err(Error::from)?;
         let (task, definition) = (Arc::clone(found.0), Arc::clone(found.1));
         Ok((view, task, definition))

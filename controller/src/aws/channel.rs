@@ -1,4 +1,4 @@
-//! The other end of AWS's session-manager-plugin: a WebSocket for each session that ExecuteCommand made.
+//! The other end of AWS's session-manager-plugin: a WebSocket for each session that ExecuteCommand or StartSession made.
 //!
 //! The token that the plugin sends first says what it may do, so that any controller can take it. A session belongs to the
 //! controller that its plugin connected to; there it is found again when the plugin comes back after it lost its connection.
@@ -17,27 +17,33 @@ use berth_process::shutdown::{OnError, Shutdown};
 use berth_proto::admin::v1::admin_client::AdminClient;
 use berth_proto::admin::v1::{ConduitRequest, ConduitStart, conduit_request};
 use berth_proto::agent::v1::conduit_target::Target;
-use berth_proto::agent::v1::{Command, ConduitTarget};
+use berth_proto::agent::v1::{Command, ConduitTarget, Dial};
 use futures::FutureExt;
+use futures::future::BoxFuture;
+use futures::stream::{self, StreamExt};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
 use tonic::service::Routes;
 use tonic::transport::server::TcpConnectInfo;
 use tracing::debug;
 
 mod content;
+mod frames;
 mod message;
+mod ports;
 mod sequence;
 mod session;
 
-use content::Opening;
+use content::{HandshakeRequest, Opening};
 use session::{Open, Session};
 
-use crate::api::auth::grant::{Granted, Sessions};
+use crate::api::auth::grant::{Granted, GrantedCommand, GrantedPort, Sessions};
 use crate::api::auth::{Authenticator, Principal};
+use crate::conduit::Outputs;
 use crate::limits::{CONDUIT_CHUNKS_IN_FLIGHT, OPENING_CHANNELS};
-use crate::region::Regions;
+use crate::region::{Chosen, Regions};
 
 /// Where data channels are, below which is the id of the session.
 pub(super) const PATH: &str = "/v1/data-channel/{session_id}";
@@ -67,6 +73,14 @@ pub(super) struct Parts {
     pub(super) shutdown: Shutdown,
 }
 
+/// Opens conduits as whoever asked for a session.
+struct Opener {
+    routes: Routes,
+    region: Chosen,
+    principal: Principal,
+    from: Option<TcpConnectInfo>,
+}
+
 // === impl Channels ===
 
 impl Channels {
@@ -89,7 +103,9 @@ impl Channels {
         match known {
             // A session that ends just now is gone for whoever comes back as well.
             Some(returns) => drop(returns.send(socket).await),
-            None if granted.command.is_some() => self.run(socket, granted, principal, from),
+            None if granted.command.is_some() || granted.port.is_some() => {
+                self.run(socket, granted, principal, from)
+            }
             None => debug!(session = session_id, "a data channel was not resumed: the session is not here"),
         }
     }
@@ -106,9 +122,12 @@ impl Channels {
         let (returning, returns) = mpsc::channel(1);
         self.returns.lock().insert(id.clone(), returning);
         let (inputs, requests) = mpsc::channel(CONDUIT_CHUNKS_IN_FLIGHT);
-        let open = self.open(granted, principal, (inputs.clone(), requests), from);
+        let opener =
+            Opener { routes: self.parts.routes.clone(), region: self.region(&granted), principal, from };
+        let (handshake, open) = open(granted, opener, requests);
         let (clock, entropy) = (self.parts.clock.clone(), self.parts.entropy.clone());
-        let session = Session { id: id.clone(), inputs, returns, clock, entropy };
+        let end = held.end.clone();
+        let session = Session { id: id.clone(), handshake, inputs, returns, end, clock, entropy };
         let (this, token) = (Arc::clone(self), self.parts.shutdown.token().clone());
         self.parts.shutdown.spawn("data channel", OnError::Log, async move {
             token.run_until_cancelled(session.run(socket, open)).await;
@@ -118,41 +137,67 @@ impl Channels {
         });
     }
 
-    /// Opens the conduit through the API's own routes, as whoever asked for the session.
-    fn open(
-        &self,
-        granted: Granted,
-        principal: Principal,
-        (inputs, requests): (mpsc::Sender<ConduitRequest>, mpsc::Receiver<ConduitRequest>),
-        from: Option<TcpConnectInfo>,
-    ) -> Open {
-        let mut client = AdminClient::new(self.parts.routes.clone());
+    fn region(&self, granted: &Granted) -> Chosen {
         let region = granted.region.as_deref().and_then(|region| self.parts.regions.choose(region));
-        async move {
-            let command = granted.command.unwrap_or_default();
-            let target = Command { arguments: command.arguments, tty: true, size: None };
-            let start = ConduitStart {
-                cluster: command.cluster,
-                task: command.task,
-                container: command.container,
-                target: Some(ConduitTarget { target: Some(Target::Command(target)) }),
-                force: false,
-                session_id: granted.session_id,
-            };
-            let first = ConduitRequest { message: Some(conduit_request::Message::Start(start)) };
-            // There is room: nothing is passed on before this is answered.
-            let _ = inputs.try_send(first);
-            drop(inputs);
-            let mut request = tonic::Request::new(ReceiverStream::new(requests));
-            request.extensions_mut().insert(principal);
-            request.extensions_mut().insert(region.unwrap_or_default());
-            if let Some(from) = from {
-                request.extensions_mut().insert(from);
-            }
-            Ok(client.open_conduit(request).await?.into_inner())
-        }
-        .boxed()
+        region.unwrap_or_default()
     }
+}
+
+// === impl Opener ===
+
+impl Opener {
+    /// Opens a conduit through the API's own routes, as whoever asked for the session.
+    fn conduit(
+        &self,
+        start: ConduitStart,
+        requests: mpsc::Receiver<ConduitRequest>,
+    ) -> BoxFuture<'static, Result<Outputs, Status>> {
+        let mut client = AdminClient::new(self.routes.clone());
+        let first = ConduitRequest { message: Some(conduit_request::Message::Start(start)) };
+        let requests = stream::iter([first]).chain(ReceiverStream::new(requests));
+        let mut request = tonic::Request::new(requests);
+        request.extensions_mut().insert(self.principal.clone());
+        request.extensions_mut().insert(self.region.clone());
+        if let Some(from) = self.from.clone() {
+            request.extensions_mut().insert(from);
+        }
+        async move { Ok(client.open_conduit(request).await?.into_inner().boxed()) }.boxed()
+    }
+}
+
+/// What a session asks of its client first, and the way to what was granted.
+fn open(
+    granted: Granted,
+    opener: Opener,
+    requests: mpsc::Receiver<ConduitRequest>,
+) -> (HandshakeRequest, Open) {
+    let session_id = granted.session_id;
+    let Some(port) = granted.port else {
+        let GrantedCommand { cluster, task, container, arguments } = granted.command.unwrap_or_default();
+        let target = Target::Command(Command { arguments, tty: true, size: None });
+        let open = opener.conduit(start((cluster, task, container), target, session_id), requests);
+        return (HandshakeRequest::terminal(), open);
+    };
+    let handshake = HandshakeRequest::port(&port);
+    let GrantedPort { cluster, task, container, host, port, is_single, .. } = port;
+    let place = (cluster, task, container);
+    let target = Target::Dial(Dial { port: port.into(), host });
+    if is_single {
+        return (handshake, opener.conduit(start(place, target, session_id), requests));
+    }
+    let dial: ports::Dial = Box::new(move |number, requests| {
+        opener.conduit(start(place.clone(), target.clone(), format!("{session_id}-{number}")), requests)
+    });
+    (handshake, std::future::ready(Ok(ports::carry(dial, requests))).boxed())
+}
+
+fn start(
+    (cluster, task, container): (String, String, String),
+    target: Target,
+    session_id: String,
+) -> ConduitStart {
+    let target = Some(ConduitTarget { target: Some(target) });
+    ConduitStart { cluster, task, container, target, force: false, session_id }
 }
 
 /// Takes a WebSocket.

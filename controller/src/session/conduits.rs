@@ -115,11 +115,15 @@ impl Conduits {
         Ok(outputs.boxed())
     }
 
-    /// Ends a conduit; whether there was one.
+    /// Ends a conduit, or all of a session: their ids are its own and, after a hyphen, a number. Whether there was one.
     pub fn end(&self, request_id: &str) -> bool {
         let open = self.open.lock();
-        let found = open.get(request_id);
-        found.inspect(|open| open.end.cancel()).is_some()
+        let is_of_session = |id: &str| {
+            let number = id.strip_prefix(request_id).and_then(|rest| rest.strip_prefix('-'));
+            number.is_some_and(|number| number.parse::<u32>().is_ok())
+        };
+        let found = open.iter().filter(|(id, _)| *id == request_id || is_of_session(id));
+        found.map(|(_, open)| open.end.cancel()).count() > 0
     }
 
     /// Takes the call of an agent: what goes to it, and the work of passing on what comes from it until either side ends.

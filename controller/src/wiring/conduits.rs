@@ -81,9 +81,7 @@ impl api::ConduitSource for Ways {
     }
 
     async fn end(&self, request_id: &str) -> bool {
-        if self.sessions.conduits().end(request_id) {
-            return true;
-        }
+        let is_here = self.sessions.conduits().end(request_id);
         let mut asked: FuturesUnordered<_> = self
             .others()
             .map(|address| async move {
@@ -93,11 +91,10 @@ impl api::ConduitSource for Ways {
                 answer.is_ok_and(|answer| answer.is_ok_and(|answer| answer.into_inner().ended))
             })
             .collect();
+        let mut has_ended = is_here;
         while let Some(ended) = asked.next().await {
-            if ended {
-                return true;
-            }
+            has_ended |= ended;
         }
-        false
+        has_ended
     }
 }

@@ -26,11 +26,12 @@ It goes on until it is interrupted.
 
 Examples:
   berth port-forward 3f2a91c0b7e4 8080:80
-  berth port-forward 3f2a91c0b7e4 5432 :9090")]
+  berth port-forward 3f2a91c0b7e4 5432 :9090
+  berth port-forward 3f2a91c0b7e4 5432:db.internal:5432    a host that the task reaches")]
 pub(crate) struct PortForward {
     /// The task: id, its beginning, or ARN
     task: String,
-    /// LOCAL:REMOTE, or one number for both; without LOCAL any free port
+    /// LOCAL:REMOTE, or one number for both; without LOCAL any free port; LOCAL:HOST:REMOTE for a port of another host
     #[arg(required = true, value_name = "LOCAL:REMOTE")]
     ports: Vec<Ports>,
     /// Where to listen
@@ -41,9 +42,11 @@ pub(crate) struct PortForward {
 }
 
 /// A port here and the one it leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Ports {
     local: u16,
+    /// Of the container itself when it is empty.
+    host: String,
     remote: u16,
 }
 
@@ -52,14 +55,20 @@ impl FromStr for Ports {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0);
-        let parsed = match text.split_once(':') {
-            None => port(text).map(|port| Self { local: port, remote: port }),
-            Some(("", remote)) => port(remote).map(|remote| Self { local: 0, remote }),
-            Some((local, remote)) => {
-                port(local).zip(port(remote)).map(|(local, remote)| Self { local, remote })
-            }
+        let local = |text: &str| if text.is_empty() { Some(0) } else { port(text) };
+        let ports = |local: Option<u16>, host: &str, remote: &str| {
+            let (local, remote) = local.zip(port(remote))?;
+            Some(Self { local, host: host.to_owned(), remote })
         };
-        parsed.ok_or_else(|| "ports are numbers from 1 to 65535, as in 8080:80".to_owned())
+        let parsed = match *text.split(':').collect::<Vec<_>>() {
+            [both] => ports(port(both), "", both),
+            [here, remote] => ports(local(here), "", remote),
+            [here, host, remote] if !host.is_empty() => ports(local(here), host, remote),
+            _ => None,
+        };
+        parsed.ok_or_else(|| {
+            "ports are numbers from 1 to 65535, as in 8080:80 or 5432:db.internal:5432".to_owned()
+        })
     }
 }
 
@@ -74,13 +83,14 @@ impl PortForward {
             let listener = TcpListener::bind((self.address, ports.local)).await;
             let listener = listener.or_usage(|| format!("listening on {}:{}", self.address, ports.local))?;
             let local = listener.local_addr().or_usage(|| "listening".to_owned())?;
-            context.output.line(&format!("{local} leads to port {} of task {task}", ports.remote))?;
-            listeners.push((listener, ports.remote));
+            let to = if ports.host.is_empty() { String::new() } else { format!("{} from ", ports.host) };
+            context.output.line(&format!("{local} leads to port {} of {to}task {task}", ports.remote))?;
+            listeners.push((listener, Dial { port: ports.remote.into(), host: ports.host.clone() }));
         }
         let accepted = stream::select_all(listeners.into_iter().map(|(listener, remote)| {
-            stream::unfold(listener, move |listener| async move {
-                let accepted = listener.accept().await.map(|(stream, _)| (stream, remote));
-                Some((accepted, listener))
+            stream::unfold((listener, remote), async |(listener, remote)| {
+                let accepted = listener.accept().await.map(|(stream, _)| (stream, remote.clone()));
+                Some((accepted, (listener, remote)))
             })
             .boxed()
         }));
@@ -110,9 +120,9 @@ impl PortForward {
         session: &Session,
         task: String,
         stream: TcpStream,
-        remote: u16,
+        remote: Dial,
     ) -> Result<(), Failure> {
-        let dial = Target::Dial(Dial { port: remote.into() });
+        let dial = Target::Dial(remote);
         let (inlet, outlet) = self.of.open(session, task, dial).await?;
         let (reading, writing) = stream.into_split();
         tokio::select! {
@@ -167,11 +177,13 @@ mod tests {
 
     #[test]
     fn ports_are_one_or_two() {
-        let ports = |local, remote| Ok(Ports { local, remote });
+        let ports = |local, remote| Ok(Ports { local, host: String::new(), remote });
         assert_eq!("80".parse(), ports(80, 80));
         assert_eq!("8080:80".parse(), ports(8080, 80));
         assert_eq!(":80".parse(), ports(0, 80));
-        for wrong in ["", ":", "80:", "0", "a:80", "80:80:80", "65536"] {
+        let beyond = Ports { local: 0, host: "db.internal".to_owned(), remote: 5432 };
+        assert_eq!(":db.internal:5432".parse(), Ok(beyond));
+        for wrong in ["", ":", "80:", "0", "a:80", "80::80", "80:h:80:80", "65536"] {
             assert!(wrong.parse::<Ports>().is_err(), "{wrong}");
         }
     }

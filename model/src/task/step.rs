@@ -71,7 +71,8 @@ pub struct Desired<'a> {
     pub containers: &'a [Container],
 }
 
-/// How far a container has come. It only moves forward, but for a restart in place.
+/// How far a container has come. It only moves forward, but for a restart in place and for one that is made anew because
+/// the ports of the host that were chosen for it went to somebody else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     /// Nothing has been done for it.

@@ -8,6 +8,7 @@ use berth_proto::ecs::v1 as pb;
 
 use crate::command::TaskReport;
 use crate::limits::{LAST_LOG_LINE_BYTES, LAST_LOG_LINES};
+use crate::port_range::PortRange;
 use crate::task::{
     ContainerObservation, ContainerStatus, Health, Observed, PortBinding, Stop, StopCode, TaskStatus,
 };
@@ -111,22 +112,41 @@ fn last_log_lines(report: &agent::ContainerReport) -> Vec<String> {
 }
 
 fn binding(container: &str, binding: &pb::NetworkBinding) -> Result<PortBinding, String> {
-    let port = |port: i32| {
-        u16::try_from(port)
-            .ok()
-            .filter(|port| *port > 0)
-            .ok_or_else(|| format!("port {port} of container {container:?}"))
-    };
+    let (container_port, host_port, further) = ports(container, binding)?;
     Ok(PortBinding {
         bind_ip: binding.bind_ip().to_owned(),
-        container_port: port(binding.container_port())?,
-        host_port: port(binding.host_port())?,
+        container_port,
+        host_port,
+        further,
         udp: match pb::TransportProtocol::try_from(binding.protocol.unwrap_or_default()) {
             Ok(pb::TransportProtocol::Udp) => true,
             Ok(pb::TransportProtocol::Tcp | pb::TransportProtocol::Unspecified) => false,
             Err(_) => return Err(format!("unknown protocol of a port of container {container:?}")),
         },
     })
+}
+
+/// The first port in the container, the first on the host, and how many follow.
+fn ports(container: &str, binding: &pb::NetworkBinding) -> Result<(u16, u16, u16), String> {
+    let port = |port: i32| {
+        u16::try_from(port)
+            .ok()
+            .filter(|port| *port > 0)
+            .ok_or_else(|| format!("port {port} of container {container:?}"))
+    };
+    let range = |text: &str| {
+        text.parse::<PortRange>().map_err(|_| format!("port range {text:?} of container {container:?}"))
+    };
+    let (Some(inside), Some(outside)) = (&binding.container_port_range, &binding.host_port_range) else {
+        return Ok((port(binding.container_port())?, port(binding.host_port())?, 0));
+    };
+    let (inside, outside) = (range(inside)?, range(outside)?);
+    if inside.further() != outside.further() {
+        return Err(format!(
+            "port ranges {inside} and {outside} of container {container:?} are not equally long"
+        ));
+    }
+    Ok((inside.first(), outside.first(), inside.further()))
 }
 
 fn health(number: Option<i32>) -> Result<Health, String> {

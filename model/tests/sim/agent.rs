@@ -218,8 +218,13 @@ impl Local {
 }
 
 fn container(port: u16) -> ContainerObservation {
-    let binding =
-        PortBinding { bind_ip: "0.0.0.0".into(), container_port: 8080, host_port: port, udp: false };
+    let binding = PortBinding {
+        bind_ip: "0.0.0.0".into(),
+        container_port: 8080,
+        host_port: port,
+        udp: false,
+        further: 0,
+    };
     ContainerObservation {
         name: "app".into(),
         runtime_id: format!("container-{port}"),

@@ -9,6 +9,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::{Request, Status};
 
+use super::proof::{self, Proof};
 use super::{METADATA, SCHEME, sign};
 use crate::clock::Clock;
 use crate::{region, telemetry};
@@ -24,6 +25,7 @@ pub struct Signer {
     secret: String,
     clock: Clock,
     region: Option<MetadataValue<Ascii>>,
+    proof: Option<MetadataValue<Ascii>>,
     current: Arc<Mutex<Option<Signed>>>,
 }
 
@@ -38,7 +40,7 @@ impl Signer {
     /// Signs as `access_key_id` with its secret.
     pub fn new(access_key_id: impl Into<String>, secret: impl Into<String>, clock: Clock) -> Self {
         let (access_key_id, secret) = (access_key_id.into(), secret.into());
-        Self { access_key_id, secret, clock, region: None, current: Arc::default() }
+        Self { access_key_id, secret, clock, region: None, proof: None, current: Arc::default() }
     }
 
     /// The same for requests in a region. A name that cannot be one is one that nobody serves.
@@ -46,6 +48,12 @@ impl Signer {
     pub fn in_region(self, region: Option<&str>) -> Self {
         let region = region.map(|name| name.parse().unwrap_or_else(|_| MetadataValue::from_static("?")));
         Self { region, ..self }
+    }
+
+    /// The same for somebody who can prove who it is.
+    #[must_use]
+    pub fn with_proof(self, proof: &Proof) -> Self {
+        Self { proof: Some(proof.header()), ..self }
     }
 
     fn header(&self) -> MetadataValue<Ascii> {
@@ -75,6 +83,9 @@ impl Interceptor for Signer {
         request.metadata_mut().insert(METADATA, self.header());
         if let Some(region) = &self.region {
             request.metadata_mut().insert(region::METADATA, region.clone());
+        }
+        if let Some(proof) = &self.proof {
+            request.metadata_mut().insert(proof::METADATA, proof.clone());
         }
         if let Some(trace) = telemetry::traceparent().and_then(|trace| trace.parse().ok()) {
             request.metadata_mut().insert("traceparent", trace);

@@ -14,7 +14,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use berth_process::identity::{AccessKey, AdminIdentity, ClusterIdentity};
+use berth_process::identity::{AccessKey, AdminIdentity, AgentIdentity, ClusterIdentity};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
@@ -125,6 +125,15 @@ impl Fleet {
     pub fn peer_key(&self) -> AccessKey {
         let file = self.dir.join("identity/controller.json");
         ClusterIdentity::load(&file).expect("`berth init` wrote it").peer_key
+    }
+
+    /// The key that all agents share.
+    ///
+    /// # Panics
+    /// When their identity cannot be read.
+    #[must_use]
+    pub fn agent_key(&self) -> AccessKey {
+        AgentIdentity::load(&self.dir.join("identity/agent.json")).expect("`berth init` wrote it").agent_key
     }
 
     /// The administrator's key.

@@ -12,7 +12,9 @@ use berth_proto::ecs::v1 as ecs;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Answer, CREATE, Created, NETWORK, Operator, PULL, START, VOLUME};
+use crate::definition::Definition;
 use crate::firelens;
+use crate::limits;
 use crate::logs;
 use crate::manifest::DesiredTask;
 use crate::runtime::{self, Error, Launch, Mount, Runtime};
@@ -21,8 +23,6 @@ use crate::task::hooks::firelens::{Router, SOCKET_FOLDER};
 use crate::task::hooks::secrets;
 use crate::task_files::TaskFiles;
 
-/// How often a start is tried when a host port is still held by a container that is just ending.
-const PORT_ATTEMPTS: u32 = 10;
 /// Why containers that are to share a namespace do not start.
 const NOTHING_TO_SHARE: &str = "ResourceInitializationError: pidMode and ipcMode task need networkMode awsvpc: what the \
                                 containers share belongs to the one that holds the network of the task";
@@ -47,6 +47,24 @@ pub(super) struct Needs {
     pub(super) router: Option<Router>,
     /// It logs to the controllers, in a stream of this name; empty when it will be that of its id.
     pub(super) log: Option<String>,
+}
+
+/// What is known of a container's ports before it starts.
+pub(super) struct Ports {
+    /// It has some.
+    pub(super) any: bool,
+    /// Where they lead, when that is known without asking.
+    pub(super) known: Option<Vec<ecs::NetworkBinding>>,
+    /// Some were chosen for it, and others may be.
+    pub(super) may_choose_again: bool,
+}
+
+/// Whether ports of the host are chosen for a range of the container's.
+pub(in crate::engine) fn has_port_ranges(definition: &Definition, at: usize) -> bool {
+    definition.network_mode() == ecs::NetworkMode::Bridge
+        && definition.containers.get(at).is_some_and(|container| {
+            container.port_mappings.iter().any(|mapping| mapping.container_port_range.is_some())
+        })
 }
 
 /// In host mode a container has the ports that it opens.
@@ -167,7 +185,7 @@ impl Subject {
     pub(super) async fn start(
         self,
         runtime_id: String,
-        (has_ports, bindings): (bool, Option<Vec<ecs::NetworkBinding>>),
+        ports: Ports,
         log: Option<logs::Options>,
         permit: Option<OwnedSemaphorePermit>,
     ) -> Answer {
@@ -177,22 +195,25 @@ impl Subject {
             None => self.operator.launches.clone().acquire_owned().await.ok(),
         };
         let runtime = self.operator.runtime.clone();
-        if let Err(reason) =
-            self.operator.within(&START, || start_when_port_is_free(&*runtime, &runtime_id)).await
-        {
-            // It may run all the same, when it was only the answer that took too long.
-            if reason.starts_with("DockerTimeoutError") {
-                let _ = runtime.stop(&runtime_id, Some(Duration::ZERO)).await;
+        let start = || start(&*runtime, &runtime_id, ports.may_choose_again);
+        match self.operator.within(&START, start).await {
+            Ok(Started::Runs) => {}
+            Ok(Started::Removed) => return Answer::PortsLost { id: self.id, at: self.at, runtime_id },
+            Err(reason) => {
+                // It may run all the same, when it was only the answer that took too long.
+                if reason.starts_with("DockerTimeoutError") {
+                    let _ = runtime.stop(&runtime_id, Some(Duration::ZERO)).await;
+                }
+                return self.fails(Action::Start, reason);
             }
-            return self.fails(Action::Start, reason);
         }
         self.operator.metrics.launched(begun.elapsed());
         if let (Some(logs), Some(log)) = (&self.operator.logs, log) {
             logs.follow(&runtime_id, log);
         }
-        let bindings = match bindings {
+        let bindings = match ports.known {
             Some(bindings) => bindings,
-            None if has_ports => self.published(&runtime_id).await,
+            None if ports.any => self.published(&runtime_id).await,
             None => Vec::new(),
         };
         tracing::debug!(runtime_id, at_ms = self.operator.clock.unix_ms(), "container started");
@@ -290,8 +311,31 @@ impl Subject {
     }
 }
 
+enum Started {
+    Runs,
+    Removed,
+}
+
+/// Starts a container. One for which other ports may be chosen is removed when somebody has its own.
+async fn start(runtime: &dyn Runtime, runtime_id: &str, may_choose_again: bool) -> Result<Started, Error> {
+    if !may_choose_again {
+        return start_when_port_is_free(runtime, runtime_id).await.map(|()| Started::Runs);
+    }
+    match runtime.start(runtime_id).await {
+        Err(Error::PortTaken(_)) => {
+            runtime.remove(runtime_id).await?;
+            // A port that is not one of the chosen may be the one, and about to be released.
+            tokio::time::sleep(PORT_RETRY_DELAY).await;
+            Ok(Started::Removed)
+        }
+        // An earlier attempt removed it, and its answer was lost.
+        Err(Error::NotFound(_)) => Ok(Started::Removed),
+        started => started.map(|()| Started::Runs),
+    }
+}
+
 async fn start_when_port_is_free(runtime: &dyn Runtime, runtime_id: &str) -> Result<(), Error> {
-    for _ in 1..PORT_ATTEMPTS {
+    for _ in 1..limits::PORT_ATTEMPTS {
         match runtime.start(runtime_id).await {
             Err(Error::PortTaken(_)) => tokio::time::sleep(PORT_RETRY_DELAY).await,
             result => return result,

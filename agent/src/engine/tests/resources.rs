@@ -82,6 +82,53 @@ async fn ports_are_told_as_they_are_bound() {
     assert_eq!(agent.status("other").await, "PENDING");
 }
 
+fn with_range(image: &str) -> ContainerDefinition {
+    let range = PortMapping { container_port_range: Some("8000-8004".to_owned()), ..Default::default() };
+    ContainerDefinition { port_mappings: vec![range], ..container("web", image) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_port_of_a_range_is_held() {
+    let host = Host::new();
+    let mut agent = host.start().await;
+    agent.want([task("t", vec![with_range("nginx")])]).await;
+    let running = agent.until_status("t", "RUNNING").await;
+    let binding = &running.containers[0].network_bindings[0];
+    assert_eq!((binding.container_port, binding.host_port), (None, None), "a range has no single ports");
+    assert_eq!(binding.container_port_range(), "8000-8004");
+    let (_, last) = binding.host_port_range().split_once('-').expect("it is a range");
+    let mut other = container("web", "nginx");
+    other.port_mappings = vec![PortMapping {
+        container_port: Some(80),
+        host_port: Some(last.parse().expect("a port")),
+        ..Default::default()
+    }];
+    agent.want([task("other", vec![other])]).await;
+    agent.settle().await;
+    assert_eq!(agent.status("other").await, "PENDING");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_whose_chosen_ports_are_taken_is_made_anew_with_others() {
+    let host = Host::new();
+    let mut agent = host.start().await;
+    agent.want([task("t", vec![with_range("sim/ports-taken:3")])]).await;
+    let running = agent.until_status("t", "RUNNING").await;
+    assert_eq!(running.containers[0].network_bindings.len(), 1);
+    let made = host.sim.list().await.expect("it answers");
+    assert_eq!(made.len(), 1, "those that could not start are gone");
+    assert_eq!(made[0].runtime_id, running.containers[0].runtime_id);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_that_never_gets_its_ports_fails() {
+    let host = Host::new();
+    let mut agent = host.start().await;
+    agent.want([task("t", vec![with_range("sim/ports-taken:1000")])]).await;
+    let stopped = agent.until_status("t", "STOPPED").await;
+    assert_eq!(stopped.stopped_reason, "CannotStartContainerError: the script says so");
+}
+
 #[tokio::test(start_paused = true)]
 async fn many_tasks_start_at_once_within_the_bound() {
     let mut host = Host::new();

@@ -10,15 +10,17 @@ use bollard::models::{
 };
 
 use super::network;
-use crate::runtime::Launch;
+use super::ranges::Published;
+use crate::runtime::{Launch, label};
 
 const BYTES_PER_MIB: i64 = 1 << 20;
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 /// Docker counts CPUs in billionths, ECS in 1024ths.
 const NANO_CPUS_PER_UNIT: f64 = 1_000_000_000.0 / 1_024.0;
 
-/// The request that creates the container of this launch. Its disk is limited only if the engine `can_limit_disk`.
-pub(super) fn body(launch: &Launch, can_limit_disk: bool) -> ContainerCreateBody {
+/// The request that creates the container of this launch, with these ranges of ports. Its disk is limited only if the engine
+/// `can_limit_disk`.
+pub(super) fn body(launch: &Launch, published: &[Published], can_limit_disk: bool) -> ContainerCreateBody {
     let container = &launch.definition;
     ContainerCreateBody {
         image: container.image.clone(),
@@ -28,22 +30,28 @@ pub(super) fn body(launch: &Launch, can_limit_disk: bool) -> ContainerCreateBody
         cmd: non_empty(&container.command),
         entrypoint: non_empty(&container.entry_point),
         working_dir: container.working_directory.clone(),
-        labels: Some(launch.labels.clone().into_iter().collect()),
+        labels: Some(labels(launch, published)),
         healthcheck: Some(health_check(container.health_check.as_ref())),
         stop_timeout: i64::try_from(launch.stop_timeout.as_secs()).ok(),
         tty: container.pseudo_terminal,
         open_stdin: container.interactive,
         network_disabled: container.disable_networking,
-        exposed_ports: Some(network::exposed_ports(launch)),
+        exposed_ports: Some(network::exposed_ports(launch, published)),
         host_config: Some(HostConfig {
             storage_opt: launch.disk_limit_mib.filter(|_| can_limit_disk).map(storage),
-            ..host_config(launch)
+            ..host_config(launch, published)
         }),
         ..Default::default()
     }
 }
 
-fn host_config(launch: &Launch) -> HostConfig {
+fn labels(launch: &Launch, published: &[Published]) -> HashMap<String, String> {
+    let ranges =
+        (!published.is_empty()).then(|| (label::PORT_RANGES.to_owned(), Published::to_label(published)));
+    launch.labels.clone().into_iter().chain(ranges).collect()
+}
+
+fn host_config(launch: &Launch, published: &[Published]) -> HostConfig {
     let container = &launch.definition;
     let linux = container.linux_parameters.clone().unwrap_or_default();
     let capabilities = linux.capabilities.clone().unwrap_or_default();
@@ -55,7 +63,7 @@ fn host_config(launch: &Launch) -> HostConfig {
         memory_swap: memory_swap(launch, &linux),
         memory_swappiness: linux.max_swap.and(linux.swappiness).map(i64::from),
         network_mode: Some(network::mode(launch)),
-        port_bindings: Some(network::port_bindings(launch)),
+        port_bindings: Some(network::port_bindings(launch, published)),
         links: non_empty(&launch.links),
         pid_mode: pid_mode(launch),
         ipc_mode: ipc_mode(launch),
@@ -262,13 +270,13 @@ mod tests {
             gpu_ids: vec!["GPU-1".to_owned()],
             ..Default::default()
         };
-        let host = host_config(&launch);
+        let host = host_config(&launch, &[]);
         assert_eq!(host.cpu_shares, Some(256));
         assert_eq!(host.nano_cpus, Some(500_000_000));
         assert_eq!(host.memory, Some(128 << 20));
         assert_eq!(host.memory_reservation, Some(64 << 20));
         let requests = host.device_requests.expect("it has a GPU");
         assert_eq!(requests[0].device_ids.as_deref(), Some(["GPU-1".to_owned()].as_slice()));
-        assert_eq!(host_config(&Launch::default()).device_requests, None);
+        assert_eq!(host_config(&Launch::default(), &[]).device_requests, None);
     }
 }

@@ -69,6 +69,7 @@ fn capabilities(about: &SystemInfo, api_minor: usize) -> Vec<String> {
         "ecs.capability.container-restart-policy",
         "ecs.capability.task-cpu-mem-limit",
         "ecs.capability.increased-task-cpu-limit",
+        "ecs.capability.network.container-port-range",
     ];
     let options = about.security_options.clone().unwrap_or_default();
     let security = ["apparmor", "selinux"]

@@ -7,6 +7,7 @@ use berth_proto::ecs::v1 as ecs;
 use bollard::models::{NetworkSettings, PortBinding};
 
 use super::container::Ports;
+use super::ranges::Published;
 use crate::runtime::Launch;
 
 /// Docker's name of a network mode.
@@ -22,26 +23,33 @@ pub(super) fn mode(launch: &Launch) -> String {
 }
 
 /// Ports the container listens on.
-pub(super) fn exposed_ports(launch: &Launch) -> Vec<String> {
-    published(launch).map(port_key).collect()
+pub(super) fn exposed_ports(launch: &Launch, ranges: &[Published]) -> Vec<String> {
+    published(launch).map(port_key).chain(of_ranges(ranges).map(|(key, _)| key)).collect()
 }
 
 /// Ports of the host that shall lead to it. An empty host port lets Docker choose one.
-pub(super) fn port_bindings(launch: &Launch) -> Ports {
+pub(super) fn port_bindings(launch: &Launch, ranges: &[Published]) -> Ports {
     let mut ports = Ports::new();
+    let mut publish = |key: String, host_port: String| {
+        let binding = PortBinding { host_ip: None, host_port: Some(host_port) };
+        ports.entry(key).or_default().get_or_insert_default().push(binding);
+    };
     for mapping in published(launch) {
         let host_port = match mapping.host_port() {
             0 => String::new(),
             port => port.to_string(),
         };
-        let binding = PortBinding { host_ip: None, host_port: Some(host_port) };
-        ports.entry(port_key(mapping)).or_default().get_or_insert_default().push(binding);
+        publish(port_key(mapping), host_port);
+    }
+    for (key, host_port) in of_ranges(ranges) {
+        publish(key, host_port.to_string());
     }
     ports
 }
 
-/// The ports that Docker published. The same port for IPv4 and IPv6 is one binding, as in ECS.
-pub(super) fn bindings(settings: Option<NetworkSettings>) -> Vec<ecs::NetworkBinding> {
+/// The ports that Docker published. The same port for IPv4 and IPv6 is one binding, as in ECS, and so are the ports of a
+/// range.
+pub(super) fn bindings(settings: Option<NetworkSettings>, ranges: &[Published]) -> Vec<ecs::NetworkBinding> {
     let ports = settings.and_then(|settings| settings.ports).unwrap_or_default();
     let mut bindings: Vec<_> = ports
         .into_iter()
@@ -56,12 +64,33 @@ pub(super) fn bindings(settings: Option<NetworkSettings>) -> Vec<ecs::NetworkBin
     bindings.dedup_by(|later, earlier| {
         later.container_port == earlier.container_port && later.protocol == earlier.protocol && is_v6(later)
     });
+    ranges.iter().for_each(|range| fold(&mut bindings, *range));
     bindings
+}
+
+/// Puts one binding in the place of those of a range.
+fn fold(bindings: &mut Vec<ecs::NetworkBinding>, range: Published) {
+    let is_of_range = |binding: &mut ecs::NetworkBinding| {
+        let inside = binding.container_port.and_then(|port| u16::try_from(port).ok());
+        let at = inside.and_then(|port| port.checked_sub(range.inside.first()));
+        let host = at.filter(|at| *at <= range.inside.further()).map(|at| range.host.first() + at);
+        host.is_some_and(|host| binding.host_port() == i32::from(host))
+            && binding.protocol() == range.protocol()
+    };
+    let folded: Vec<_> = bindings.extract_if(.., is_of_range).collect();
+    let bind_ip = folded.into_iter().next().and_then(|binding| binding.bind_ip);
+    bindings.extend(bind_ip.map(|ip| range.binding(ip)));
+}
+
+fn of_ranges(ranges: &[Published]) -> impl Iterator<Item = (String, u16)> + '_ {
+    ranges.iter().flat_map(|range| range.pairs().map(|(inside, host)| (range.key(inside), host)))
 }
 
 fn published(launch: &Launch) -> impl Iterator<Item = &ecs::PortMapping> {
     let publishes = launch.network_mode == ecs::NetworkMode::Bridge;
-    launch.definition.port_mappings.iter().filter(move |_| publishes)
+    // Ranges are chosen apart from these.
+    let single = |mapping: &&ecs::PortMapping| mapping.container_port_range.is_none();
+    launch.definition.port_mappings.iter().filter(move |mapping| publishes && single(mapping))
 }
 
 fn port_key(mapping: &ecs::PortMapping) -> String {
@@ -101,15 +130,15 @@ mod tests {
 
     #[test]
     fn docker_chooses_the_host_port_that_is_not_given() {
-        let bindings = port_bindings(&launch(ecs::NetworkMode::Bridge));
+        let bindings = port_bindings(&launch(ecs::NetworkMode::Bridge), &[]);
         let host_port = |key: &str| bindings[key].as_ref().unwrap()[0].host_port.clone().unwrap();
         assert_eq!((host_port("80/tcp").as_str(), host_port("53/tcp").as_str()), ("8080", ""));
     }
 
     #[test]
     fn only_bridge_mode_publishes_ports() {
-        assert!(port_bindings(&launch(ecs::NetworkMode::Host)).is_empty());
-        assert!(exposed_ports(&launch(ecs::NetworkMode::None)).is_empty());
+        assert!(port_bindings(&launch(ecs::NetworkMode::Host), &[]).is_empty());
+        assert!(exposed_ports(&launch(ecs::NetworkMode::None), &[]).is_empty());
     }
 
     #[test]
@@ -117,8 +146,27 @@ mod tests {
         let bound =
             |ip: &str| PortBinding { host_ip: Some(ip.to_owned()), host_port: Some("49153".to_owned()) };
         let ports = Ports::from([("80/tcp".to_owned(), Some(vec![bound("::"), bound("0.0.0.0")]))]);
-        let bindings = bindings(Some(NetworkSettings { ports: Some(ports), ..Default::default() }));
+        let bindings = bindings(Some(NetworkSettings { ports: Some(ports), ..Default::default() }), &[]);
         assert_eq!(bindings.len(), 1);
         assert_eq!((bindings[0].bind_ip(), bindings[0].host_port()), ("0.0.0.0", 49153));
+    }
+
+    #[test]
+    fn a_range_is_reported_as_one_and_a_port_beside_it_for_itself() {
+        let ranges = Published::of_label("8000-8002:49200-49202/tcp");
+        let bound = |port: u16| PortBinding {
+            host_ip: Some("0.0.0.0".to_owned()),
+            host_port: Some(port.to_string()),
+        };
+        let mut ports: Ports = of_ranges(&ranges).map(|(key, port)| (key, Some(vec![bound(port)]))).collect();
+        ports.insert("8003/tcp".to_owned(), Some(vec![bound(49_203)]));
+        ports.insert("8001/udp".to_owned(), Some(vec![bound(49_201)]));
+        let settings = NetworkSettings { ports: Some(ports), ..Default::default() };
+        let told: Vec<_> = bindings(Some(settings), &ranges)
+            .iter()
+            .map(|binding| (binding.container_port, binding.host_port_range.clone()))
+            .collect();
+        assert_eq!(told, [(Some(8001), None), (Some(8003), None), (None, Some("49200-49202".to_owned()))]);
+        assert!(bindings(None, &ranges).is_empty(), "one that does not run has none");
     }
 }

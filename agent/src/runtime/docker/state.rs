@@ -1,5 +1,7 @@
 //! Docker's view of a container as the agent's.
 
+use std::collections::BTreeMap;
+
 use berth_model::task::step::Health;
 use bollard::models::{
     ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, ContainerSummary,
@@ -7,7 +9,8 @@ use bollard::models::{
 };
 
 use super::network;
-use crate::runtime::{Container, Listed, Status};
+use super::ranges::Published;
+use crate::runtime::{Container, Listed, Status, label};
 
 /// A container that was inspected.
 pub(super) fn container(found: ContainerInspectResponse) -> Container {
@@ -18,16 +21,19 @@ pub(super) fn container(found: ContainerInspectResponse) -> Container {
         _ => Status::Exited,
     };
     let ended = status == Status::Exited;
+    let labels: BTreeMap<_, _> =
+        found.config.and_then(|config| config.labels).unwrap_or_default().into_iter().collect();
+    let ranges = labels.get(label::PORT_RANGES).map(|text| Published::of_label(text)).unwrap_or_default();
     Container {
         runtime_id: found.id.unwrap_or_default(),
-        labels: found.config.and_then(|config| config.labels).unwrap_or_default().into_iter().collect(),
+        labels,
         status,
         exit_code: state.exit_code.filter(|_| ended).and_then(|code| i32::try_from(code).ok()),
         out_of_memory: state.oom_killed == Some(true),
         health: health(&state),
         started_at_ms: state.started_at.as_deref().and_then(unix_ms),
         finished_at_ms: state.finished_at.as_deref().and_then(unix_ms),
-        network_bindings: network::bindings(found.network_settings),
+        network_bindings: network::bindings(found.network_settings, &ranges),
         pid: state.pid.filter(|pid| *pid > 0).and_then(|pid| u32::try_from(pid).ok()),
     }
 }

@@ -10,6 +10,7 @@
 //! | `oom-after:5s` | is killed for its memory after that time |
 //! | `pull:3s` | takes that long to pull |
 //! | `pull-fail`, `create-fail`, `start-fail` | cannot be pulled, created, started |
+//! | `ports-taken:N` | finds its ports taken the first N times that one of its name is started |
 //! | `stop:3s` | takes that long to end when it is asked to |
 //! | `ignore-term` | has to be killed |
 //! | `healthy-after:3s`, `unhealthy-after:3s` | says so, when it has a health check; healthy at once otherwise |
@@ -31,6 +32,8 @@ pub struct Script {
     pub create_fails: bool,
     /// It cannot be started.
     pub start_fails: bool,
+    /// How often its ports are taken when it is to start.
+    pub ports_taken: u32,
     /// When it ends of its own accord, and with what.
     pub exit: Option<(Duration, i32)>,
     /// It ends because it used too much memory.
@@ -71,6 +74,7 @@ impl Script {
             "pull-fail" => self.pull_fails = true,
             "create-fail" => self.create_fails = true,
             "start-fail" => self.start_fails = true,
+            "ports-taken" => self.ports_taken = value.parse().unwrap_or(0),
             "stop" => self.stop_latency = Some(time),
             "ignore-term" => self.stop_latency = None,
             "healthy-after" => (self.health, self.health_latency) = (Health::Healthy, time),
@@ -87,6 +91,7 @@ impl Default for Script {
             pull_fails: false,
             create_fails: false,
             start_fails: false,
+            ports_taken: 0,
             exit: None,
             out_of_memory: false,
             stop_latency: Some(Duration::ZERO),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use berth_model::port_range::PortRange;
 use berth_model::task::step::Health;
 use berth_process::clock::Clock;
 use berth_proto::ecs::v1 as ecs;
@@ -25,6 +26,7 @@ const KEPT_LABELS: [&str; 7] = [
 ];
 /// Where simulated dynamic ports begin, as on a Linux host.
 const FIRST_DYNAMIC_PORT: i32 = 49_153;
+const DYNAMIC_PORTS: i32 = 16_000;
 
 #[derive(Default)]
 pub(super) struct World {
@@ -40,6 +42,8 @@ pub(super) struct State {
     schedule: BTreeMap<(Instant, u64), Happening>,
     scheduled: u64,
     next_port: i32,
+    /// How often the start of a container of this name was refused for its ports.
+    refused: BTreeMap<Box<str>, u32>,
     pub(super) is_down: bool,
     pub(super) launches: u64,
 }
@@ -143,13 +147,20 @@ impl State {
     }
 
     fn publish(&mut self, mapping: &ecs::PortMapping) -> ecs::NetworkBinding {
+        let inside =
+            mapping.container_port_range.as_deref().and_then(|range| range.parse::<PortRange>().ok());
+        let further = inside.map_or(0, |range| i32::from(range.further()));
         let host_port = match mapping.host_port() {
             0 => {
-                self.next_port = (self.next_port + 1) % 16_000;
-                FIRST_DYNAMIC_PORT + self.next_port
+                // Not past the last port there is.
+                let next = self.next_port + 1;
+                let next = if next + further < DYNAMIC_PORTS { next } else { 0 };
+                self.next_port = next + further;
+                FIRST_DYNAMIC_PORT + next
             }
             port => port,
         };
+        let host = inside.and_then(|inside| PortRange::new(u16::try_from(host_port).ok()?, inside.further()));
         let protocol = match mapping.protocol() {
             ecs::TransportProtocol::Unspecified => ecs::TransportProtocol::Tcp,
             protocol => protocol,
@@ -157,14 +168,23 @@ impl State {
         ecs::NetworkBinding {
             bind_ip: Some("0.0.0.0".to_owned()),
             container_port: mapping.container_port,
-            host_port: Some(host_port),
+            host_port: host.is_none().then_some(host_port),
             protocol: Some(protocol.into()),
-            ..Default::default()
+            container_port_range: inside.map(|range| range.to_string()),
+            host_port_range: host.map(|range| range.to_string()),
         }
     }
 
     pub(super) fn start(&mut self, runtime_id: &str, now_ms: i64) -> Result<(), Error> {
-        let script = self.find(runtime_id)?.script;
+        let found = self.find(runtime_id)?;
+        let (script, name) = (found.script, found.name.clone());
+        if script.ports_taken > 0 {
+            let refused = self.refused.entry(name).or_default();
+            if *refused < script.ports_taken {
+                *refused += 1;
+                return Err(Error::PortTaken("the script says so".to_owned()));
+            }
+        }
         if script.start_fails {
             return Err(Error::Refused("the script says so".to_owned()));
         }

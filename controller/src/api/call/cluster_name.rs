@@ -136,6 +136,7 @@ of_no_cluster!(
     DescribeParametersRequest,
     DeleteParameterRequest,
     DeleteParametersRequest,
+    StartSessionRequest,
 );
 of_no_cluster!(
     secretsmanager: CreateSecretRequest,

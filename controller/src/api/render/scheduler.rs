@@ -84,7 +84,7 @@ fn blocker(blocker: &Blocker, view: &State) -> Option<pb::Blocker> {
     Some(pb::Blocker {
         task_arn: view.scope().task(&task.cluster, task.id),
         service: task.service().map(|key| key.name.to_string()).unwrap_or_default(),
-        last_status: task.observed.last_status.as_str().to_owned(),
+        last_status: task.shown_status().as_str().to_owned(),
         reason: blocker.reason.clone(),
     })
 }

@@ -34,7 +34,7 @@ pub(crate) fn task(task: &Task, view: &State, shown: Tags) -> pb::Task {
         memory: Some(task.needs.memory_mib.to_string()),
         created_at: Some(task.created_at.to_message()),
         desired_status: Some(task.desired.as_str().to_owned()),
-        last_status: Some(task.observed.last_status.as_str().to_owned()),
+        last_status: Some(task.shown_status().as_str().to_owned()),
         health_status: Some(health(task.observed.health).into()),
         enable_execute_command: Some(spec.enable_execute_command.unwrap_or(false)),
         group: Some(task.group.to_string()),

@@ -12,6 +12,7 @@ use berth_proto::logs::v1::logs_server::Logs as _;
 use berth_proto::peer::v1 as peer;
 use tonic::{Code, Request, Status};
 
+use super::Caller;
 use crate::api::call::Handlers;
 use crate::api::error::{Error, IntoStatus, refused_of};
 use crate::region::Chosen;
@@ -32,9 +33,10 @@ struct Destination {
 impl Handlers {
     /// Sees that there is a place for the log of a container.
     pub(super) async fn open_log(&self, request: Request<pb::OpenContainerLogRequest>) -> Result<(), Status> {
+        let caller = Caller::of(&request);
         let (_, extensions, request) = request.into_parts();
         let asked = (&*request.container_instance_id, &*request.task_id);
-        let destination = self.destination(Chosen::of(&extensions), asked, &request.container).await?;
+        let destination = self.destination(&caller, asked, &request.container).await?;
         let shared = self.shared();
         let view = shared.linearized_view(destination.region.0.as_ref()).await?;
         let known = view.log_group(&destination.group).map(|group| group.id);
@@ -70,14 +72,14 @@ impl Handlers {
         &self,
         request: Request<pb::PutContainerLogRequest>,
     ) -> Result<Option<String>, Status> {
-        let region = Chosen::of(request.extensions()).cloned();
+        let caller = Caller::of(&request);
         let request = request.into_inner();
         let bytes: usize = request.events.iter().map(|event| event.message.len() + LOG_EVENT_OVERHEAD).sum();
         if bytes > LOG_BYTES_PER_PUT || request.events.len() > LOG_EVENTS_PER_PUT {
             return Ok(Some(format!("{bytes} bytes in {} events are too much", request.events.len())));
         }
         let asked = (&*request.container_instance_id, &*request.task_id);
-        let destination = match self.destination(region.as_ref(), asked, &request.container).await {
+        let destination = match self.destination(&caller, asked, &request.container).await {
             Ok(destination) => destination,
             Err(status) if is_final(&status) => return Ok(Some(status.message().to_owned())),
             Err(status) => return Err(status),
@@ -113,11 +115,12 @@ impl Handlers {
     /// Where the definition of a task has the log of this container go.
     async fn destination(
         &self,
-        region: Option<&berth_model::id::Region>,
+        caller: &Caller,
         (container_instance, task): (&str, &str),
         container: &str,
     ) -> Result<Destination, Status> {
-        let shared = self.shared();
+        caller.proven.check(container_instance)?;
+        let (shared, region) = (self.shared(), caller.region.as_ref());
         let newest = shared.parts.consensus.view().in_region(region);
         let definition = match task_endpoint::find_even_stopped(container_instance, task, &newest) {
             Ok((_, definition)) => definition.clone(),

@@ -236,6 +236,7 @@ pub(super) fn running_web() -> ContainerObservation {
             container_port: 80,
             host_port: 8080,
             udp: false,
+            further: 0,
         }],
         health: Health::Healthy,
         last_log_lines: Vec::new(),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::message::{Kind, Message};
+use crate::api::auth::grant::GrantedPort;
 use crate::api::edge::RequestId;
 
 /// The client proves by its token which session it is for.
@@ -93,8 +94,16 @@ pub(super) struct Closed<'a> {
 /// What the agents of AWS call themselves; from some version on, clients expect more of an agent than is here.
 const AGENT_VERSION: &str = "3.0.0.0";
 
+/// From this version on, clients send several connections over one channel, and leave it to the channel to see whether the
+/// other side is there. Source: session-manager-plugin, `config.go`.
+const PORT_AGENT_VERSION: &str = "3.1.1600.0";
+
 /// A command at a terminal.
-const SESSION_TYPE: &str = "InteractiveCommands";
+const TERMINAL: &str = "InteractiveCommands";
+/// Connections to a port.
+const PORT: &str = "Port";
+/// What clients call a port of theirs that leads to one elsewhere.
+const FORWARDING: &str = "LocalPortForwarding";
 
 /// How an action that was done is told.
 const DONE: i64 = 1;
@@ -118,10 +127,25 @@ impl Acknowledgement {
 impl HandshakeRequest {
     /// The client is to be a terminal.
     pub(super) fn terminal() -> Self {
-        let action_parameters =
-            SessionType { session_type: SESSION_TYPE, properties: serde_json::Value::Null };
+        let action_parameters = SessionType { session_type: TERMINAL, properties: serde_json::Value::Null };
+        Self::to_be(AGENT_VERSION, action_parameters)
+    }
+
+    /// The client is to carry connections: those to a port of its own or, when there is only one, what it reads and writes.
+    pub(super) fn port(granted: &GrantedPort) -> Self {
+        let mut properties: serde_json::Map<String, serde_json::Value> =
+            granted.local.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+        properties.insert("portNumber".to_owned(), granted.port.to_string().into());
+        if !granted.is_single {
+            properties.insert("type".to_owned(), FORWARDING.into());
+        }
+        let action_parameters = SessionType { session_type: PORT, properties: properties.into() };
+        Self::to_be(PORT_AGENT_VERSION, action_parameters)
+    }
+
+    fn to_be(agent_version: &'static str, action_parameters: SessionType) -> Self {
         let action = RequestedAction { action_type: "SessionType", action_parameters };
-        Self { agent_version: AGENT_VERSION, requested_client_actions: vec![action] }
+        Self { agent_version, requested_client_actions: vec![action] }
     }
 }
 

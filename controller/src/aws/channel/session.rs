@@ -17,9 +17,11 @@ use berth_proto::admin::v1::{ConduitRequest, conduit_request};
 use berth_proto::agent::v1::conduit_input::Input;
 use berth_proto::agent::v1::{ConduitInput, ConduitOutput, TerminalSize};
 use bytes::Bytes;
+use futures::StreamExt;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
-use tonic::{Status, Streaming};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
 use tracing::debug;
 
 use super::content::{
@@ -28,6 +30,7 @@ use super::content::{
 use super::message::{Kind, Message, payload};
 use super::sequence::{Arrival, Incoming, Outgoing};
 use crate::api::edge::RequestId;
+use crate::conduit::Outputs;
 
 /// What the client reads at a time.
 const PAYLOAD_BYTES: usize = 4 << 10;
@@ -42,15 +45,19 @@ const SILENT_FOR: Duration = Duration::from_secs(60);
 const TERMINATE: u32 = 2;
 
 /// Opens the way to the command, once the client is ready for it.
-pub(super) type Open = futures::future::BoxFuture<'static, Result<Streaming<ConduitOutput>, Status>>;
+pub(super) type Open = futures::future::BoxFuture<'static, Result<Outputs, Status>>;
 
 /// A session that has a client.
 pub(super) struct Session {
     pub(super) id: String,
+    /// What the client is asked first.
+    pub(super) handshake: HandshakeRequest,
     /// To the command; closed when the session ends.
     pub(super) inputs: mpsc::Sender<ConduitRequest>,
     /// New connections of the client.
     pub(super) returns: mpsc::Receiver<WebSocket>,
+    /// Cancelled when somebody terminates it.
+    pub(super) end: CancellationToken,
     pub(super) clock: Clock,
     pub(super) entropy: Entropy,
 }
@@ -68,7 +75,7 @@ struct Client {
 enum Stage {
     /// The client is asked, and has not answered.
     Handshake(Instant),
-    Running(Streaming<ConduitOutput>),
+    Running(Outputs),
     /// The command has ended, and this is to be said when all of it has arrived.
     Ending(String, Instant),
 }
@@ -89,6 +96,7 @@ enum Event {
     Frame(Option<Result<Frame, axum::Error>>),
     Return(Box<WebSocket>),
     Output(Option<Result<ConduitOutput, Status>>),
+    Terminated,
     Time,
 }
 
@@ -108,7 +116,8 @@ impl Session {
             incoming: Incoming::default(),
             printed: Bytes::new(),
         };
-        running.say(payload::HANDSHAKE_REQUEST, json(&HandshakeRequest::terminal())).await;
+        let handshake = json(&running.session.handshake);
+        running.say(payload::HANDSHAKE_REQUEST, handshake).await;
         while running.step().await {}
     }
 }
@@ -165,6 +174,8 @@ impl Running {
             Some(socket) = self.session.returns.recv() => Event::Return(Box::new(socket)),
             // Cancel-safe: a message that is half-read stays in the stream's buffer.
             output = printed(&mut self.stage), if may_print => Event::Output(output),
+            // Cancel-safe: the token stays cancelled.
+            () = self.session.end.cancelled(), if !matches!(self.stage, Stage::Ending(..)) => Event::Terminated,
             // Cancel-safe: the moments are kept.
             () = tokio::time::sleep_until(due) => Event::Time,
         };
@@ -178,6 +189,7 @@ impl Running {
                 }
             }
             Event::Output(output) => self.print(output),
+            Event::Terminated => self.end("The session was terminated."),
             Event::Time => {
                 if !self.look_after().await {
                     return false;
@@ -310,7 +322,7 @@ impl Running {
         let response = serde_json::from_slice::<HandshakeResponse>(content);
         let failure = response.as_ref().ok().and_then(HandshakeResponse::failure).map(str::to_owned);
         if let Some(failure) = failure {
-            return self.end(format!("The client cannot be a terminal: {failure}."));
+            return self.end(format!("The client cannot be what it is asked to be: {failure}."));
         }
         self.say(payload::HANDSHAKE_COMPLETE, json(&HandshakeComplete::after(elapsed))).await;
         let Some(open) = self.open.take() else { return };
@@ -388,7 +400,7 @@ impl Running {
 
 async fn printed(stage: &mut Stage) -> Option<Result<ConduitOutput, Status>> {
     match stage {
-        Stage::Running(outputs) => outputs.message().await.transpose(),
+        Stage::Running(outputs) => outputs.next().await,
         Stage::Handshake(_) | Stage::Ending(..) => std::future::pending().await,
     }
 }

@@ -1,11 +1,10 @@
 //! `berth service create`.
 
-use berth_proto::AwsName as _;
-use berth_proto::ecs::v1::{CreateServiceRequest, LaunchType, PropagateTags, SchedulingStrategy, Tag};
+use berth_proto::ecs::v1::{CreateServiceRequest, LaunchType, SchedulingStrategy, Tag};
 use clap::Args;
 
 use super::settings::Settings;
-use crate::cmd::task::{Network, client_token, launch_type};
+use crate::cmd::task::{client_token, launch_type};
 use crate::context::{Context, Session};
 use crate::failure::Failure;
 use crate::input;
@@ -31,21 +30,11 @@ pub(crate) struct Create {
     /// The launch type
     #[arg(long, value_parser = launch_type, value_name = "TYPE")]
     launch_type: Option<LaunchType>,
-    /// Where the tags of its tasks come from: service, task_definition or none
-    #[arg(long, value_parser = propagate_tags, value_name = "SOURCE")]
-    propagate_tags: Option<PropagateTags>,
     /// A tag, as KEY=VALUE
     #[arg(long = "tag", value_parser = syntax::tag, value_name = "KEY=VALUE")]
     tags: Vec<Tag>,
     #[command(flatten)]
-    network: Network,
-    #[command(flatten)]
     wait: WaitArgs,
-}
-
-fn propagate_tags(text: &str) -> Result<PropagateTags, String> {
-    PropagateTags::from_aws_name(&text.to_uppercase())
-        .ok_or_else(|| format!("`{text}` is not service, task_definition or none"))
 }
 
 // === impl Create ===
@@ -72,7 +61,9 @@ impl Create {
         request.task_definition = settings.task_definition.clone().or(request.task_definition);
         request.desired_count = settings.desired_count.or(request.desired_count);
         request.launch_type = self.launch_type.map(i32::from).or(request.launch_type);
-        request.propagate_tags = self.propagate_tags.map(i32::from).or(request.propagate_tags);
+        request.enable_ecs_managed_tags =
+            settings.enable_ecs_managed_tags.or(request.enable_ecs_managed_tags);
+        request.propagate_tags = settings.propagate_tags.map(i32::from).or(request.propagate_tags);
         request.health_check_grace_period_seconds =
             settings.health_check_grace_period.or(request.health_check_grace_period_seconds);
         request.enable_execute_command = settings.enable_execute_command.or(request.enable_execute_command);
@@ -91,7 +82,7 @@ impl Create {
         if !settings.placement_constraint.is_empty() {
             request.placement_constraints.clone_from(&settings.placement_constraint);
         }
-        request.network_configuration = self.network.message().or(request.network_configuration);
+        request.network_configuration = settings.network.over(request.network_configuration.take());
         request.tags.append(&mut self.tags);
         request.client_token.get_or_insert_with(client_token);
         complete(request)

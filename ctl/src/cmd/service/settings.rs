@@ -3,10 +3,11 @@
 use berth_proto::AwsName as _;
 use berth_proto::ecs::v1::{
     AvailabilityZoneRebalancing, DeploymentCircuitBreaker, DeploymentConfiguration, PlacementConstraint,
-    PlacementStrategy,
+    PlacementStrategy, PropagateTags,
 };
 use clap::{Args, ValueEnum};
 
+use crate::cmd::task::Network;
 use crate::syntax;
 
 /// What a service runs, and how it is deployed
@@ -36,12 +37,20 @@ pub(super) struct Settings {
     /// Whether commands may be run in tasks that are started from now on: true or false
     #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "WHETHER")]
     pub(super) enable_execute_command: Option<bool>,
+    /// Where the tags of tasks that are started from now on come from: service, task_definition or none
+    #[arg(long, value_parser = propagate_tags, value_name = "SOURCE")]
+    pub(super) propagate_tags: Option<PropagateTags>,
+    /// Whether tasks that are started from now on have the tags aws:ecs:clusterName and aws:ecs:serviceName: true or false
+    #[arg(long = "enable-ecs-managed-tags", num_args = 0..=1, default_missing_value = "true", value_name = "WHETHER")]
+    pub(super) enable_ecs_managed_tags: Option<bool>,
     /// spread=zone, spread=FIELD, binpack=cpu, binpack=memory or random; several are applied in order
     #[arg(long, value_parser = syntax::placement_strategy, value_name = "STRATEGY")]
     pub(super) placement_strategy: Vec<PlacementStrategy>,
     /// distinctInstance, or memberOf=EXPRESSION
     #[arg(long, value_parser = syntax::placement_constraint, value_name = "CONSTRAINT")]
     pub(super) placement_constraint: Vec<PlacementConstraint>,
+    #[command(flatten)]
+    pub(super) network: Network,
     /// The request as a file, JSON or YAML, as AWS writes it; flags win over it; - is standard input
     #[arg(short, long, value_name = "FILE")]
     pub(super) file: Option<String>,
@@ -56,6 +65,11 @@ pub(super) enum CircuitBreaker {
     On,
     // Give it up and go back to the last one that worked.
     Rollback,
+}
+
+fn propagate_tags(text: &str) -> Result<PropagateTags, String> {
+    PropagateTags::from_aws_name(&text.to_uppercase())
+        .ok_or_else(|| format!("`{text}` is not service, task_definition or none"))
 }
 
 fn rebalancing(text: &str) -> Result<AvailabilityZoneRebalancing, String> {

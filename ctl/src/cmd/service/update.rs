@@ -16,7 +16,8 @@ use crate::wait::WaitArgs;
     group(ArgGroup::new("change").required(true).multiple(true).args([
         "task_definition", "desired_count", "minimum_healthy_percent", "maximum_percent", "circuit_breaker",
         "health_check_grace_period", "availability_zone_rebalancing", "enable_execute_command", "placement_strategy",
-        "placement_constraint", "file", "force_new_deployment",
+        "placement_constraint", "propagate_tags", "enable_ecs_managed_tags", "subnets", "security_groups", "file",
+        "force_new_deployment",
     ])),
     override_usage = "berth service update <NAME> <WHAT TO CHANGE>...",
     after_help = "\
@@ -25,7 +26,8 @@ What is not named stays as it is. A file can also clear things: an empty list cl
 Examples:
   berth service update web --task-definition web:8 --wait
   berth service update web --force                        new tasks of the same revision
-  berth service update web --circuit-breaker rollback --minimum-healthy-percent 50"
+  berth service update web --circuit-breaker rollback --minimum-healthy-percent 50
+  berth service update web --security-group front         new tasks, in this group"
 )]
 pub(crate) struct Update {
     /// The service
@@ -50,11 +52,19 @@ impl Update {
         let name = api::service_name(&self.name);
         // A file may name another cluster than the one in use.
         let session = &session.in_cluster(request.cluster());
-        if self.settings.changes_deployment() && request.deployment_configuration.is_none() {
-            // The API takes the whole configuration: what the flags leave open is what the service has.
+        let lacks_deployment =
+            self.settings.changes_deployment() && request.deployment_configuration.is_none();
+        let lacks_network = self.settings.network.is_given() && request.network_configuration.is_none();
+        if lacks_deployment || lacks_network {
+            // The API takes whole configurations: what the flags leave open is what the service has.
             let response = api::services(session, std::slice::from_ref(&name)).await?;
-            request.deployment_configuration =
-                response.services.into_iter().next().and_then(|service| service.deployment_configuration);
+            let known = response.services.into_iter().next().unwrap_or_default();
+            if lacks_deployment {
+                request.deployment_configuration = known.deployment_configuration;
+            }
+            if lacks_network {
+                request.network_configuration = known.network_configuration;
+            }
         }
         self.change(&mut request);
         request.cluster = session.cluster();
@@ -70,6 +80,10 @@ impl Update {
         request.desired_count = settings.desired_count.or(request.desired_count);
         request.health_check_grace_period_seconds =
             settings.health_check_grace_period.or(request.health_check_grace_period_seconds);
+        request.network_configuration = settings.network.over(request.network_configuration.take());
+        request.propagate_tags = settings.propagate_tags.map(i32::from).or(request.propagate_tags);
+        request.enable_ecs_managed_tags =
+            settings.enable_ecs_managed_tags.or(request.enable_ecs_managed_tags);
         request.enable_execute_command = settings.enable_execute_command.or(request.enable_execute_command);
         request.availability_zone_rebalancing =
             settings.availability_zone_rebalancing.map(i32::from).or(request.availability_zone_rebalancing);

@@ -203,7 +203,7 @@ impl Run {
                 client_token: Some(client_token()),
                 queue: self.queue.message(),
                 enable_execute_command: self.enable_execute_command.then_some(true),
-                network_configuration: self.network.message(),
+                network_configuration: self.network.over(None),
                 ..RunTaskRequest::default()
             };
             let page = session.client.call(request).await?;
@@ -229,7 +229,7 @@ impl Start {
             started_by: self.started_by,
             tags: self.tags,
             enable_execute_command: self.enable_execute_command.then_some(true),
-            network_configuration: self.network.message(),
+            network_configuration: self.network.over(None),
             ..StartTaskRequest::default()
         };
         let response = session.client.call(request).await?;

@@ -20,15 +20,58 @@ pub(crate) struct Network {
 // === impl Network ===
 
 impl Network {
-    /// As the API takes it; nothing when nothing was given.
-    pub(crate) fn message(&self) -> Option<NetworkConfiguration> {
-        if self.subnets.is_empty() && self.security_groups.is_empty() {
-            return None;
+    /// Whether anything was given.
+    pub(crate) fn is_given(&self) -> bool {
+        !(self.subnets.is_empty() && self.security_groups.is_empty())
+    }
+
+    /// As the API takes it: what was before with what was given, or only that.
+    pub(crate) fn over(&self, before: Option<NetworkConfiguration>) -> Option<NetworkConfiguration> {
+        if !self.is_given() {
+            return before;
         }
-        let subnets =
-            if self.subnets.is_empty() { vec![ANY_SUBNET.to_owned()] } else { self.subnets.clone() };
-        let security_groups = self.security_groups.clone();
-        let own = AwsVpcConfiguration { subnets, security_groups, assign_public_ip: None };
+        let mut own: AwsVpcConfiguration =
+            before.and_then(|before| before.awsvpc_configuration).unwrap_or_default();
+        if !self.subnets.is_empty() {
+            own.subnets.clone_from(&self.subnets);
+        }
+        if own.subnets.is_empty() {
+            own.subnets.push(ANY_SUBNET.to_owned());
+        }
+        if !self.security_groups.is_empty() {
+            own.security_groups.clone_from(&self.security_groups);
+        }
         Some(NetworkConfiguration { awsvpc_configuration: Some(own) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(subnets: &[&str], groups: &[&str]) -> Network {
+        let texts = |given: &[&str]| given.iter().map(|text| (*text).to_owned()).collect();
+        Network { subnets: texts(subnets), security_groups: texts(groups) }
+    }
+
+    fn told(configuration: Option<NetworkConfiguration>) -> (Vec<String>, Vec<String>) {
+        let own = configuration.and_then(|network| network.awsvpc_configuration).expect("there is one");
+        (own.subnets, own.security_groups)
+    }
+
+    #[test]
+    fn flags_change_only_what_they_name() {
+        let before = given(&["here"], &["front"]).over(None);
+        assert_eq!(
+            told(given(&[], &["back"]).over(before.clone())),
+            (vec!["here".into()], vec!["back".into()])
+        );
+        assert_eq!(
+            told(given(&["there"], &[]).over(before.clone())),
+            (vec!["there".into()], vec!["front".into()])
+        );
+        assert_eq!(given(&[], &[]).over(before.clone()), before);
+        assert_eq!(told(given(&[], &["back"]).over(None)), (vec!["default".into()], vec!["back".into()]));
+        assert_eq!(given(&[], &[]).over(None), None);
     }
 }

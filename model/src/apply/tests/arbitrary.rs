@@ -437,6 +437,7 @@ fn container(name: &str, dice: &mut Dice) -> ContainerObservation {
         container_port: 80,
         host_port: port(dice),
         udp: dice.percent(20),
+        further: if dice.percent(10) { 3 } else { 0 },
     };
     ContainerObservation {
         name: name.into(),

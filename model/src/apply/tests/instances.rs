@@ -127,7 +127,8 @@ fn a_port_that_two_tasks_hold_is_free_when_both_let_go() {
     let batch = definition("batch", 1, 1, 1);
     machine.define(&batch);
     machine.start(vec![task(11, 2, &batch, "g"), task(12, 2, &batch, "g")]);
-    let bound = PortBinding { bind_ip: String::new(), container_port: 80, host_port: 32768, udp: false };
+    let bound =
+        PortBinding { bind_ip: String::new(), container_port: 80, host_port: 32768, udp: false, further: 0 };
     for id in [11, 12] {
         machine.observe(TaskId::new(id), |observed| {
             observed.last_status = TaskStatus::Running;

@@ -7,6 +7,7 @@ use berth_proto::ecs::v1 as pb;
 
 use super::invalid_setting;
 use crate::error::ApiError;
+use crate::port_range::PortRange;
 
 /// Port ranges of one container. Source: ECS API, `PortMapping.containerPortRange`.
 const RANGES_PER_CONTAINER: usize = 100;
@@ -122,17 +123,12 @@ fn check_range(
             "'containerPortRange' is not supported when networkMode=host.",
         ));
     }
-    parse_range(range).map(|_| ()).ok_or_else(|| {
-        let rule = "it must be two ports from 1 to 65535 with a hyphen between them, the lower first.";
-        invalid_setting(container, format!("Invalid 'containerPortRange' setting '{range}': {rule}"))
-    })
-}
-
-/// The two ends of `8000-8010`.
-fn parse_range(range: &str) -> Option<(u16, u16)> {
-    let (first, last) = range.split_once('-')?;
-    let (first, last): (u16, u16) = (first.parse().ok()?, last.parse().ok()?);
-    (first >= 1 && first < last).then_some((first, last))
+    match range.parse::<PortRange>() {
+        Ok(_) => Ok(()),
+        Err(rule) => {
+            Err(invalid_setting(container, format!("Invalid 'containerPortRange' setting '{range}': {rule}")))
+        }
+    }
 }
 
 fn check_name(mapping: &pb::PortMapping, container: &str) -> Result<(), ApiError> {
@@ -154,7 +150,7 @@ struct Taken {
     /// UDP or not, and port. On the host in bridge mode, in the shared namespace of the task in others.
     ports: BTreeSet<(bool, u16)>,
     /// Container ports of ranges, UDP or not.
-    ranges: Vec<(bool, u16, u16)>,
+    ranges: Vec<(bool, PortRange)>,
 }
 
 // === impl Taken ===
@@ -166,8 +162,8 @@ impl Taken {
             return Err(ApiError::client(message));
         }
         let udp = mapping.protocol() == pb::TransportProtocol::Udp;
-        match mapping.container_port_range.as_deref().and_then(parse_range) {
-            Some((first, last)) => self.take_range(udp, first, last),
+        match mapping.container_port_range.as_deref().and_then(|range| range.parse().ok()) {
+            Some(range) => self.take_range(udp, range),
             None => self.take_port(mode, udp, mapping.host_port()),
         }
     }
@@ -181,14 +177,12 @@ impl Taken {
         Err(ApiError::client(format!("{what} port {port} is used multiple times in task.")))
     }
 
-    fn take_range(&mut self, udp: bool, first: u16, last: u16) -> Result<(), ApiError> {
-        let overlaps =
-            |&(other_udp, low, high): &(bool, u16, u16)| other_udp == udp && first <= high && low <= last;
-        if self.ranges.iter().any(overlaps) {
-            let message = format!("In range {first}-{last} a container port is used multiple times in task.");
+    fn take_range(&mut self, udp: bool, range: PortRange) -> Result<(), ApiError> {
+        if self.ranges.iter().any(|(other_udp, other)| *other_udp == udp && other.overlaps(range)) {
+            let message = format!("In range {range} a container port is used multiple times in task.");
             return Err(ApiError::client(message));
         }
-        self.ranges.push((udp, first, last));
+        self.ranges.push((udp, range));
         Ok(())
     }
 }

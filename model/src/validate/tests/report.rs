@@ -54,7 +54,7 @@ fn a_report_is_read_whole() {
 #[test]
 fn unknown_words_are_errors() {
     type Spoil = fn(&mut agent::TaskReport);
-    let rows: [(Spoil, &str); 8] = [
+    let rows: [(Spoil, &str); 9] = [
         (|report| report.task_id = "web".into(), "its id is not one"),
         (|report| report.version = 0, "its version is 0, and versions count from 1"),
         (|report| report.last_status = "GONE".into(), "unknown status \"GONE\""),
@@ -63,6 +63,14 @@ fn unknown_words_are_errors() {
         (
             |report| report.containers[0].last_status = "CREATED".into(),
             "unknown status \"CREATED\" of container \"web\"",
+        ),
+        (
+            |report| {
+                let binding = &mut report.containers[0].network_bindings[0];
+                binding.container_port_range = Some("8000-8010".into());
+                binding.host_port_range = Some("49200-49209".into());
+            },
+            "port ranges 8000-8010 and 49200-49209 of container \"web\" are not equally long",
         ),
         (
             |report| report.containers[0].network_bindings[0].host_port = Some(65_536),

@@ -193,6 +193,31 @@ impl Fleet {
         self.register_container(family, container).await
     }
 
+    /// Registers a family of two containers with ten ports in a row each: the test application listens at the first of the
+    /// one and at the last of the other.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn register_ranges(&self, family: &str) -> Result<()> {
+        let with_range = |name: &str, range: &str, port: &str| {
+            let mut container = container("1", &[("PORT", port)]);
+            container.name = Some(name.to_owned());
+            container.port_mappings =
+                vec![ecs::PortMapping { container_port_range: Some(range.to_owned()), ..Default::default() }];
+            container
+        };
+        let request = ecs::RegisterTaskDefinitionRequest {
+            family: Some(family.to_owned()),
+            container_definitions: vec![
+                with_range("first", "8080-8089", "8080"),
+                with_range("last", "8091-8100", "8100"),
+            ],
+            ..Default::default()
+        };
+        let reply = self.api().task_definitions.register_task_definition(request).await;
+        reply.context("RegisterTaskDefinition").map(drop)
+    }
+
     /// The same with secrets among its options, which some role may read.
     ///
     /// # Errors

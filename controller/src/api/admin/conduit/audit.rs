@@ -158,7 +158,8 @@ fn action(open: &OpenConduit) -> String {
         Some(Target::ReadFiles(files)) => format!("read {}", files.path),
         Some(Target::StatFile(file)) => format!("look at {}", file.path),
         Some(Target::WriteFiles(files)) => format!("write {}", files.path),
-        Some(Target::Dial(dial)) => format!("connect to port {}", dial.port),
+        Some(Target::Dial(dial)) if dial.host.is_empty() => format!("connect to port {}", dial.port),
+        Some(Target::Dial(dial)) => format!("connect to {}:{}", dial.host, dial.port),
         None => "nothing".to_owned(),
     }
 }

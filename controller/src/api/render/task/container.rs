@@ -1,6 +1,7 @@
 //! The containers of a task as messages: what its definition says, what was overridden, and what was seen.
 
 use berth_model::arn::Scope;
+use berth_model::port_range::PortRange;
 use berth_model::task::{ContainerObservation, ContainerStatus, PortBinding, Task};
 use berth_model::task_definition::TaskDefinition;
 use berth_model::validate::execute_command::is_enabled;
@@ -129,11 +130,15 @@ fn last_status(task: &Task, seen: Option<&ContainerObservation>) -> ContainerSta
 
 fn binding(binding: &PortBinding) -> pb::NetworkBinding {
     let protocol = if binding.udp { pb::TransportProtocol::Udp } else { pb::TransportProtocol::Tcp };
+    let range = |first| PortRange::new(first, binding.further).map(|range| range.to_string());
+    // A range is told as one, and has no single ports.
+    let single = |port: u16| (binding.further == 0).then(|| port.into());
     pb::NetworkBinding {
         bind_ip: Some(binding.bind_ip.clone()),
-        container_port: Some(binding.container_port.into()),
-        host_port: Some(binding.host_port.into()),
+        container_port: single(binding.container_port),
+        host_port: single(binding.host_port),
         protocol: Some(protocol.into()),
-        ..pb::NetworkBinding::default()
+        container_port_range: range(binding.container_port),
+        host_port_range: range(binding.host_port),
     }
 }

@@ -1,7 +1,7 @@
 //! The address of a task as messages: ECS shows it as an attachment, and with every container.
 
 use berth_model::network::{self, Membership};
-use berth_model::task::Task;
+use berth_model::task::{Task, TaskStatus};
 use berth_proto::ecs::v1 as pb;
 
 /// Source: ECS API, `Attachment.type`.
@@ -25,10 +25,13 @@ pub(super) fn interfaces(task: &Task) -> Vec<pb::NetworkInterface> {
 
 fn attachment(task: &Task, membership: &Membership) -> pb::Attachment {
     let address = task.observed.address;
-    let status = match address {
-        _ if task.is_stopped() => "DELETED",
-        Some(_) => "ATTACHED",
-        None => "PRECREATED",
+    let status = match (task.observed.last_status, address) {
+        (TaskStatus::Stopped, _) => "DELETED",
+        (TaskStatus::Deprovisioning, _) => "DETACHING",
+        (_, Some(_)) => "ATTACHED",
+        // No agent has said anything of it.
+        (_, None) if task.observed.report_version == 0 => "PRECREATED",
+        (_, None) => "ATTACHING",
     };
     let mut details = vec![("subnetId", membership.subnets.first().cloned().unwrap_or_default())];
     if let Some(address) = address {
