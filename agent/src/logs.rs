@@ -153,9 +153,10 @@ impl Logs {
         let token = self.shutdown.token().clone();
         let (logs, id) = (self.clone(), runtime_id.to_owned());
         self.shutdown.spawn("container log", OnError::Log, async move {
-            token.run_until_cancelled(follower.run()).await;
-            // Nobody would resume it.
-            logs.stopping(&id).await;
+            if token.run_until_cancelled(follower.run()).await.is_none() {
+                // Nobody would resume it.
+                logs.stopping(&id).await;
+            }
             Ok::<(), std::convert::Infallible>(())
         });
     }

@@ -24,6 +24,7 @@ mod body;
 mod call;
 mod channel;
 mod codec;
+mod event_stream;
 mod fault;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
@@ -121,6 +122,10 @@ impl Endpoint {
         let region = self.region(&authorization, service)?;
         let message = codec.read(operation, &body)?;
         let caller = (principal, region, id.clone(), self.door(&request.headers));
+        if operation.is_stream {
+            let body = call::begin(&self.routes, operation, &message, caller, &request.headers).await?;
+            return Ok(codec::stream(operation, body, id));
+        }
         let answer = call::call(&self.routes, operation, &message, caller, &request.headers).await?;
         codec.answer(service, operation, &answer, id)
     }

@@ -43,6 +43,8 @@ pub enum Exception {
     GatewayNotFound,
     /// No such managed daemon.
     DaemonNotFound,
+    /// A live tail has gone on for as long as it may.
+    SessionTimeout,
     /// The agent is as new as it can be.
     NoUpdateAvailable,
     /// The agent of a task cannot be reached.
@@ -111,6 +113,7 @@ impl Exception {
             Self::NamespaceNotFound => "NamespaceNotFoundException",
             Self::GatewayNotFound => "GatewayNotFoundException",
             Self::DaemonNotFound => "DaemonNotFoundException",
+            Self::SessionTimeout => "SessionTimeoutException",
             Self::NoUpdateAvailable => "NoUpdateAvailableException",
             Self::TargetNotConnected => "TargetNotConnectedException",
             Self::UnsupportedFeature => "UnsupportedFeatureException",

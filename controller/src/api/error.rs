@@ -141,6 +141,7 @@ fn code_of(exception: Exception) -> Code {
         | Exception::ResourceAlreadyExists => Code::AlreadyExists,
         Exception::UnsupportedFeature => Code::Unimplemented,
         Exception::AccessDenied => Code::PermissionDenied,
+        Exception::SessionTimeout => Code::DeadlineExceeded,
         Exception::Server => Code::Internal,
     }
 }

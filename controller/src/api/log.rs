@@ -14,9 +14,12 @@ use super::error::{Error, IntoStatus};
 use crate::region::Chosen;
 
 mod event;
+mod tail;
 
 #[async_trait]
 impl Logs for Handlers {
+    type StartLiveTailStream = tail::Tail;
+
     async fn create_log_group(
         &self,
         request: Request<pb::CreateLogGroupRequest>,
@@ -149,6 +152,15 @@ impl Logs for Handlers {
         let now = self.shared().now();
         let read = validate::event::filter(request.get_ref(), &view, now).map_err(IntoStatus::into_status)?;
         self.shared().filter_events(read).await.map(Response::new)
+    }
+
+    async fn start_live_tail(&self, request: Request<pb::StartLiveTailRequest>) -> Answer<tail::Tail> {
+        let view = self.view_for(&request).await?;
+        let request = request.into_inner();
+        let watched = validate::tail::start(&request, &view).map_err(IntoStatus::into_status)?;
+        let arns = watched.iter().map(|watched| view.scope().log_group(&watched.group.name)).collect();
+        let slot = self.shared().load.open_stream()?;
+        Ok(Response::new(tail::begin(self.shared().clone(), request, watched, arns, slot)))
     }
 }
 

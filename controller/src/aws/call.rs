@@ -4,6 +4,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, Request, header};
 use http_body_util::{BodyExt, Full};
+use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::ServiceExt;
@@ -16,7 +17,7 @@ use crate::api::execute_command::Door;
 use crate::region::Chosen;
 
 /// The flag and the length before a message.
-const PREFIX_BYTES: usize = 5;
+pub(super) const PREFIX_BYTES: usize = 5;
 
 /// The header in which a caller sends the trace it is in.
 const TRACEPARENT: &str = "traceparent";
@@ -29,15 +30,8 @@ pub(super) async fn call(
     caller: (Principal, Chosen, RequestId, Door),
     headers: &HeaderMap,
 ) -> Result<Bytes, Fault> {
-    let request = request(operation, message, caller, headers);
-    let response = match routes.clone().oneshot(request).await {
-        Ok(response) => response,
-        Err(never) => match never {},
-    };
-    if let Some(status) = refused(response.headers()) {
-        return Err(Fault::from(&status));
-    }
-    let body = response.into_body().collect().await.map_err(|status| Fault::from(&status))?;
+    let body = begin(routes, operation, message, caller, headers).await?;
+    let body = body.collect().await.map_err(|status| Fault::from(&status))?;
     if let Some(status) = body.trailers().and_then(refused) {
         return Err(Fault::from(&status));
     }
@@ -46,6 +40,25 @@ pub(super) async fn call(
         return Err(Fault::from(&Status::internal("an answer without a message")));
     }
     Ok(frame.split_off(PREFIX_BYTES))
+}
+
+/// The same, while the answer is still to come.
+pub(super) async fn begin(
+    routes: &Routes,
+    operation: &Operation,
+    message: &[u8],
+    caller: (Principal, Chosen, RequestId, Door),
+    headers: &HeaderMap,
+) -> Result<Body, Fault> {
+    let request = request(operation, message, caller, headers);
+    let response = match routes.clone().oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    match refused(response.headers()) {
+        Some(status) => Err(Fault::from(&status)),
+        None => Ok(response.into_body()),
+    }
 }
 
 fn request(
@@ -72,6 +85,7 @@ fn request(
     request
 }
 
-fn refused(headers: &HeaderMap) -> Option<Status> {
+/// Why there is no answer, or no more of it.
+pub(super) fn refused(headers: &HeaderMap) -> Option<Status> {
     Status::from_header_map(headers).filter(|status| status.code() != Code::Ok)
 }

@@ -11,7 +11,7 @@ use super::fault::Fault;
 use super::json::Times;
 use super::schema::Schema;
 use super::target::{self, Operation, Service};
-use super::{json, query};
+use super::{event_stream, json, query};
 use crate::api::edge::RequestId;
 
 /// A protocol.
@@ -110,8 +110,18 @@ impl Codec {
     }
 }
 
+/// An answer that goes on. There is one protocol for them.
+pub(super) fn stream(operation: &'static Operation, body: Body, id: &RequestId) -> Response {
+    let body = event_stream::body(operation, event_stream::messages(body));
+    headed(StatusCode::OK, event_stream::KIND, body, id)
+}
+
 fn response(status: StatusCode, kind: HeaderValue, document: Vec<u8>, id: &RequestId) -> Response {
-    let mut response = http::Response::new(Body::new(http_body_util::Full::new(Bytes::from(document))));
+    headed(status, kind, Body::new(http_body_util::Full::new(Bytes::from(document))), id)
+}
+
+fn headed(status: StatusCode, kind: HeaderValue, body: Body, id: &RequestId) -> Response {
+    let mut response = http::Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, kind);
     if let Ok(id) = HeaderValue::from_str(id.as_str()) {

@@ -32,6 +32,8 @@ pub struct Operation {
     pub input: Index,
     /// Its answer.
     pub output: Index,
+    /// Its answer goes on: what is above is one of its events.
+    pub is_stream: bool,
 }
 
 /// All services that are served.
@@ -104,6 +106,7 @@ fn operations() -> BTreeMap<(&'static str, String), Operation> {
                 path: format!("/{}/{}", service.full_name(), method.name()).into(),
                 input: index(method.input()),
                 output: index(method.output()),
+                is_stream: method.is_server_streaming(),
             };
             operations.insert((served.package, method.name().to_owned()), operation);
         }

@@ -16,6 +16,7 @@ use crate::log::{LogGroup, RETENTION_DAYS};
 use crate::state::State;
 
 pub mod event;
+pub mod tail;
 
 /// Source: CloudWatch Logs API, `logGroupName` and `logStreamName`.
 const NAME_LENGTH: usize = 512;

@@ -7,6 +7,9 @@ import subprocess
 import sys
 import time
 
+import boto3
+import botocore.config
+
 from berth import client, definition, refused, until
 
 ecs, logs = client(), client("logs")
@@ -218,3 +221,44 @@ assert task["stopCode"] == "TaskFailedToStart", task
 reason = task["stoppedReason"]
 assert reason.startswith("ResourceInitializationError: failed to validate logger args"), reason
 assert "ResourceNotFoundException: The specified log group does not exist." in reason, reason
+
+# Live.
+logs.create_log_group(logGroupName="/app/live")
+arn = "arn:aws:logs:us-east-1:000000000000:log-group:/app/live"
+
+
+def tail(**asked):
+    config = botocore.config.Config(inject_host_prefix=False, retries={"total_max_attempts": 1})
+    return boto3.session.Session().client("logs", config=config).start_live_tail(**asked)["responseStream"]
+
+
+def live(text, at):
+    logs.put_log_events(logGroupName="/app/live", logStreamName="live", logEvents=[{"timestamp": at, "message": text}])
+
+
+refused("InvalidParameterException", lambda: tail(logGroupIdentifiers=[arn, arn], logStreamNames=["live"]))
+refused("ResourceNotFoundException", lambda: tail(logGroupIdentifiers=[arn + "/no"]))
+logs.create_log_stream(logGroupName="/app/live", logStreamName="live")
+now = int(time.time() * 1000)
+live("ERROR before", now)
+stream = tail(logGroupIdentifiers=[arn], logStreamNamePrefixes=["li"], logEventFilterPattern="ERROR")
+seen, updates = [], 0
+for event in stream:
+    if "sessionStart" in event:
+        assert event["sessionStart"]["logGroupIdentifiers"] == [arn], event
+        # Two of one moment, one that is not asked for, and one whose time is a while ago.
+        now = int(time.time() * 1000)
+        for text, at in (("ERROR one", now), ("ERROR two", now), ("fine", now), ("ERROR late", now - 3_000)):
+            live(text, at)
+        continue
+    updates += 1
+    update = event["sessionUpdate"]
+    assert update["sessionMetadata"] == {"sampled": False}, update
+    seen += update["sessionResults"]
+    assert updates < 60, seen
+    if len(seen) >= 3 and not update["sessionResults"]:
+        break
+stream.close()
+assert sorted(event["message"] for event in seen) == ["ERROR late", "ERROR one", "ERROR two"], seen
+assert {(event["logStreamName"], event["logGroupIdentifier"]) for event in seen} == {("live", arn)}, seen
+assert all(abs(event["ingestionTime"] - now) < 60_000 for event in seen), seen
