@@ -285,8 +285,8 @@ async fn the_aws_cli_forwards_ports_with_its_own_plugin() {
             }
         };
         let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
-        until("many connections are answered", SOON, async || {
-            let many = (0..20).map(|_| berth_tests::harness::http::get(address, "/"));
+        until("connections are answered", SOON, async || {
+            let many = (0..3).map(|_| berth_tests::harness::http::get(address, "/"));
             futures::future::try_join_all(many).await.map(drop)
         })
         .await;
