@@ -97,6 +97,8 @@ enum Event {
     Return(Box<WebSocket>),
     Output(Option<Result<ConduitOutput, Status>>),
     Terminated,
+    /// The way to the command takes more.
+    Room,
     Time,
 }
 
@@ -166,6 +168,8 @@ impl Running {
     /// The next thing that happens; whether there is more to come.
     async fn step(&mut self) -> bool {
         let due = self.due();
+        // Not taken when it was next, because the way had no room.
+        let has_waiting = self.incoming.waiting().is_some();
         let may_print = self.outgoing.has_room() && self.printed.is_empty();
         let event = tokio::select! {
             // Cancel-safe: a frame that is half-read stays in the socket.
@@ -174,6 +178,8 @@ impl Running {
             Some(socket) = self.session.returns.recv() => Event::Return(Box::new(socket)),
             // Cancel-safe: a message that is half-read stays in the stream's buffer.
             output = printed(&mut self.stage), if may_print => Event::Output(output),
+            // Cancel-safe: what is reserved is given back.
+            _ = self.session.inputs.reserve(), if has_waiting => Event::Room,
             // Cancel-safe: the token stays cancelled.
             () = self.session.end.cancelled(), if !matches!(self.stage, Stage::Ending(..)) => Event::Terminated,
             // Cancel-safe: the moments are kept.
@@ -189,6 +195,7 @@ impl Running {
                 }
             }
             Event::Output(output) => self.print(output),
+            Event::Room => self.take_waiting().await,
             Event::Terminated => self.end("The session was terminated."),
             Event::Time => {
                 if !self.look_after().await {
@@ -268,16 +275,21 @@ impl Running {
                         return;
                     }
                     self.acknowledge(&message).await;
-                    while let Some(early) = self.incoming.waiting() {
-                        if !self.take(&early).await {
-                            break;
-                        }
-                    }
+                    self.take_waiting().await;
                 }
                 Arrival::Noted => self.acknowledge(&message).await,
                 Arrival::Dropped => {}
             },
             Kind::Output | Kind::Closed | Kind::Other => {}
+        }
+    }
+
+    /// Takes what came early and is next now, as far as there is room. It is acknowledged, so it does not come again.
+    async fn take_waiting(&mut self) {
+        while let Some(early) = self.incoming.waiting() {
+            if !self.take(&early).await {
+                break;
+            }
         }
     }
 
