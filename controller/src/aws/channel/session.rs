@@ -271,10 +271,18 @@ impl Running {
             }
             Kind::Input => match self.incoming.arrive(&message) {
                 Arrival::Next => {
+                    // That the handshake is complete is the last word for a while: a plugin that then makes itself ready for
+                    // ports stops reading for good if anything comes meanwhile.
+                    let is_handshake = message.payload_type == payload::HANDSHAKE_RESPONSE;
+                    if is_handshake {
+                        self.acknowledge(&message).await;
+                    }
                     if !self.take(&message).await {
                         return;
                     }
-                    self.acknowledge(&message).await;
+                    if !is_handshake {
+                        self.acknowledge(&message).await;
+                    }
                     self.take_waiting().await;
                 }
                 Arrival::Noted => self.acknowledge(&message).await,
