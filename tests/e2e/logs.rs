@@ -163,7 +163,8 @@ async fn a_container_in_blocking_mode_waits_for_its_log_while_others_go_on_and_l
         return;
     }
     let builder = Fleet::builder().controllers(1).agents(1).limit(LATER * 4);
-    let mut fleet = builder.agent_flag("--log-spool-mib=16").start().await;
+    // Enough for what a busy machine lets it write between its resumption and its end, when nothing pauses it any more.
+    let mut fleet = builder.agent_flag("--log-spool-mib=128").start().await;
     fleet.allow("paused until its log was sent");
     let driver = ecs::LogDriver::Awslogs;
     let lines = [("LOG_LINES", "1000000000")];

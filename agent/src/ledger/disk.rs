@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use berth_proto::agent::v1 as wire;
@@ -46,14 +47,33 @@ struct Sync {
 
 type Cause = Box<dyn std::error::Error + Send + std::marker::Sync>;
 
+/// How often a database is tried that another process holds, and how long it is between.
+const ATTEMPTS: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(100);
+
+fn open_when_left(dir: &Path) -> sled::Result<sled::Db> {
+    let config = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES).flush_every_ms(None);
+    for _ in 1..ATTEMPTS {
+        match config.open() {
+            // sled has no other word for a lock that somebody holds.
+            Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
+                std::thread::sleep(PAUSE);
+            }
+            opened => return opened,
+        }
+    }
+    config.open()
+}
+
 // === impl Disk ===
 
 impl Disk {
-    /// Opens the ledger in this directory, which no other process may have open.
+    /// Opens the ledger in this directory, which no other process may have open. One that was killed a moment ago may not
+    /// have let go of it yet: it is waited for, a few seconds.
     pub fn open(dir: &Path) -> Result<Self, Error> {
         let open = || -> Result<Inner, Cause> {
             std::fs::create_dir_all(dir)?;
-            let db = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES).flush_every_ms(None).open()?;
+            let db = open_when_left(dir)?;
             Ok(Inner {
                 instance: db.open_tree("instance")?,
                 manifest: db.open_tree("manifest")?,

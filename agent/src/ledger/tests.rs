@@ -121,3 +121,15 @@ fn copy_dir(from: &std::path::Path, to: &std::path::Path) {
         }
     }
 }
+
+#[test]
+fn a_ledger_that_another_process_is_about_to_let_go_of_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let held = super::disk::Disk::open(dir.path()).unwrap();
+    let (sender, opened) = std::sync::mpsc::channel();
+    let path = dir.path().to_owned();
+    std::thread::spawn(move || sender.send(super::disk::Disk::open(&path).is_ok()));
+    assert!(opened.recv_timeout(std::time::Duration::from_millis(200)).is_err(), "it is held");
+    drop(held);
+    assert!(opened.recv_timeout(std::time::Duration::from_secs(10)).unwrap(), "it was let go");
+}
